@@ -1,0 +1,67 @@
+"""The measures of a ledger under both conventions."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from flag_trl.backtest.ledger import Ledger
+from flag_trl.metrics import (
+    exposure,
+    investorbench_measures,
+    sharpe_difference_interval,
+    sharpe_interval,
+    standard_measures,
+    turnover,
+    win_rate_days,
+    win_rate_trades,
+)
+
+
+def measures(ledger: Ledger) -> dict[str, dict[str, float | None]]:
+    """Measure one backtest.
+
+    Returns
+    -------
+    dict
+        ``investorbench``: CR, SR, AV, MDD from daily positions and closes alone, without costs. ``standard``: CR, SR,
+        AV, MDD, sortino, calmar, turnover, exposure, win_rate_days and win_rate_trades of the account, after costs.
+        Percent except ratios; None where undefined.
+    """
+    days = ledger.equity
+    held, weights = days["position"].to_numpy()[1:], days["weight"].to_numpy()[1:]
+    equity, periods = days["equity"].to_numpy(), ledger.periods_per_year
+    table = investorbench_measures(held, days["close"].to_numpy(), periods)
+    # An account whose position was closed on the last bar still held it over that bar.
+    weights = np.where((weights == 0) & (held != 0), held, weights)
+    standard = {
+        **asdict(standard_measures(equity, periods)),
+        "turnover": turnover(days["traded"].to_numpy()[1:], equity[:-1], periods),
+        "exposure": exposure(weights),
+        "win_rate_days": win_rate_days(ledger.returns, weights),
+        "win_rate_trades": win_rate_trades(ledger.trades["trade_return"].dropna().to_numpy(dtype=float)),
+    }
+    return {"investorbench": nulled(asdict(table)), "standard": nulled(standard)}
+
+
+def intervals(ledger: Ledger, benchmark: Ledger) -> dict[str, Any]:
+    """95 % intervals by the stationary bootstrap.
+
+    Returns
+    -------
+    dict
+        ``SR``: [low, high] of the Sharpe ratio under ``standard``; ``SR_minus_buy_and_hold``: difference to
+        `benchmark`, low and high, paired by day. None where undefined.
+    """
+    own = sharpe_interval(ledger.returns, ledger.periods_per_year)
+    paired = sharpe_difference_interval(ledger.returns, benchmark.returns, ledger.periods_per_year)
+    return {"SR": _nulls(own), "SR_minus_buy_and_hold": _nulls(paired)}
+
+
+def nulled(values: dict[str, float]) -> dict[str, float | None]:
+    """What is undefined as None, which JSON can hold."""
+    return {key: float(value) if np.isfinite(value) else None for key, value in values.items()}
+
+
+def _nulls(values: tuple[float, ...]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]

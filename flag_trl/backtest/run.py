@@ -1,0 +1,85 @@
+"""Trade periods that a policy has not seen and keep the books."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from flag_trl.agent import Agent, Decider, Trajectory, play
+from flag_trl.backtest.ledger import Ledger, equity_table, trade_table
+from flag_trl.backtest.rules import RandomLegal, always_cash, buy_and_hold
+from flag_trl.data import MarketData, Period, Window, period_window
+from flag_trl.envs import TradingRules
+from flag_trl.observations import Markets, ObservationConfig, Observer
+
+
+def run_backtest(
+    decider: Decider,
+    markets: Markets,
+    periods: Sequence[Period],
+    rules: TradingRules,
+    uniforms: np.ndarray | None = None,
+    on_step: Callable[[], None] = lambda: None,
+) -> list[Ledger]:
+    """Trade every period of every market with one account each, side by side.
+
+    Parameters
+    ----------
+    decider : Decider
+        An agent, which is greedy unless `uniforms` are given, or a rule.
+    markets : mapping of str to MarketData
+    periods : sequence of Period
+        Days before a period are used to look back on only; its last day has a price but no decision.
+    rules : TradingRules
+    uniforms : ndarray, shape (longest period, markets x periods), optional
+        Draws of an agent's actions.
+    on_step : callable
+        Called after each day, for progress displays.
+
+    Returns
+    -------
+    list of Ledger
+        Markets in the mapping's order, and the periods of each in theirs.
+    """
+    accounts = [(market, period) for market in markets.values() for period in periods]
+    windows = [period_window(market, period) for market, period in accounts]
+    if isinstance(decider, Agent):
+        observer = decider.observer(markets, rules.fill)
+    else:
+        observer = Observer(markets, ObservationConfig(), rules.fill)
+    env = rules.make(markets, len(windows))
+    trajectory = play(decider, env, observer, windows, uniforms, on_step)
+    return [
+        _ledger(trajectory, n, window, period, markets, rules)
+        for n, (window, (_, period)) in enumerate(zip(windows, accounts, strict=True))
+    ]
+
+
+def run_baselines(
+    market: MarketData, period: Period, rules: TradingRules, draws: int = 200
+) -> tuple[dict[str, Ledger], list[Ledger]]:
+    """Buy & Hold, always cash, and `draws` runs of random legal actions over one period."""
+    markets = {market.symbol: market}
+    rule_of = {"buy_and_hold": buy_and_hold(rules.scheme), "cash": always_cash(rules.scheme)}
+    fixed = {name: run_backtest(rule, markets, [period], rules)[0] for name, rule in rule_of.items()}
+    return fixed, run_backtest(RandomLegal(), markets, [period] * draws, rules)
+
+
+def _ledger(
+    trajectory: Trajectory, n: int, window: Window, period: Period, markets: Markets, rules: TradingRules
+) -> Ledger:
+    """The books of account `n`; shorter than the window where the account was ruined."""
+    market, names = markets[window.symbol], rules.scheme.actions
+    steps = int(trajectory.active[:, n].sum())
+    infos = {key: values[:steps, n] for key, values in trajectory.infos.items()}
+    equity = equity_table(
+        infos,
+        market.close[window.start : window.start + steps + 1],
+        market.dates[window.start],
+        rules.initial_capital,
+        [names[action] for action in trajectory.actions[:steps, n]],
+        dict(zip(names, trajectory.probabilities[:steps, n].T, strict=True)),
+    )
+    first_fill = window.start + (rules.fill == "next_open")
+    fill_dates = market.dates[first_fill : first_fill + steps]
+    trades = trade_table(infos, fill_dates, rules.initial_capital, rules.costs.commission)
+    return Ledger(window.symbol, period, market.periods_per_year, equity, trades)

@@ -1,0 +1,29 @@
+"""Market data: what is known of a symbol, and when."""
+
+from flag_trl.data.dates import DateLike, as_day
+from flag_trl.data.episodes import Window, episode_dataset, period_window
+from flag_trl.data.errors import DataError
+from flag_trl.data.market import MarketData
+from flag_trl.data.readers import TextKnown, load_market, sample_symbols
+from flag_trl.data.splits import Period, check_disjoint, chronological, decision_bars
+from flag_trl.data.texts import DatedText
+from flag_trl.data.view import MarketView
+
+__all__ = [
+    "DataError",
+    "DateLike",
+    "DatedText",
+    "MarketData",
+    "MarketView",
+    "Period",
+    "TextKnown",
+    "Window",
+    "as_day",
+    "check_disjoint",
+    "chronological",
+    "decision_bars",
+    "episode_dataset",
+    "load_market",
+    "period_window",
+    "sample_symbols",
+]

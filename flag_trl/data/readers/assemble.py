@@ -1,0 +1,66 @@
+"""From a checked table to `MarketData`."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from flag_trl.data.market import STOCK_SESSION_CLOSE, WHOLE_DAY, MarketData
+from flag_trl.data.texts import DatedText
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TextKnown = Literal["after_close", "before_open"]
+
+EVERY_DAY = 365
+
+
+def assemble(
+    frame: "pd.DataFrame",
+    symbol: str,
+    source: str,
+    *,
+    kinds: Mapping[str, str],
+    text_known: TextKnown,
+    periods_per_year: int,
+) -> MarketData:
+    """Build a market from checked rows.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Columns date and close, optionally open, high, low and volume, and text columns holding lists of str.
+    symbol, source : str
+    kinds : mapping of str to str
+        Text column to the kind of its texts.
+    text_known : {"after_close", "before_open"}
+        Whether a day's texts count as known one second after its close, or from its first moment.
+    periods_per_year : int
+        With 365 the session closes at the day's end.
+
+    Returns
+    -------
+    MarketData
+    """
+    session_close = WHOLE_DAY if periods_per_year == EVERY_DAY else STOCK_SESSION_CLOSE
+    delay = session_close + np.timedelta64(1, "s") if text_known == "after_close" else np.timedelta64(0, "s")
+    moments = frame["date"].to_numpy("datetime64[s]") + delay
+    texts = [
+        DatedText(kind, text, moment)
+        for column, kind in kinds.items()
+        if column in frame
+        for moment, items in zip(moments, frame[column], strict=True)
+        for text in items
+    ]
+    bars = {name: frame[name].to_numpy() for name in ("open", "high", "low", "volume") if name in frame}
+    return MarketData(
+        symbol=symbol,
+        dates=frame["date"].to_numpy("datetime64[D]"),
+        close=frame["close"].to_numpy(),
+        texts=tuple(texts),
+        periods_per_year=periods_per_year,
+        session_close=session_close,
+        source=source,
+        **bars,
+    )

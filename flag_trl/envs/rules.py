@@ -1,0 +1,47 @@
+"""The rules under which an account trades, apart from which market and when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from flag_trl.accounts import AllIn, Costs, PositionScheme
+from flag_trl.data import MarketData
+from flag_trl.envs.vector import TradingVectorEnv
+
+
+@dataclass(frozen=True)
+class TradingRules:
+    """Everything of `TradingVectorEnv` that a recipe fixes for training, validation and test alike.
+
+    Attributes
+    ----------
+    scheme : PositionScheme
+        What the actions mean.
+    fill : {"next_open", "same_close"}
+        When orders fill; ``same_close`` for data that has closes alone.
+    costs : Costs
+    reward : {"log_return", "sharpe_increment"}
+    initial_capital : float
+    close_at_end : bool
+        Whether the last position is closed, at a cost, on an episode's last bar.
+    """
+
+    scheme: PositionScheme = AllIn()
+    fill: Literal["next_open", "same_close"] = "next_open"
+    costs: Costs = Costs()
+    reward: Literal["log_return", "sharpe_increment"] = "log_return"
+    initial_capital: float = 100_000.0
+    close_at_end: bool = False
+
+    def make(self, markets: Mapping[str, MarketData], num_envs: int) -> TradingVectorEnv:
+        """An environment of `num_envs` accounts under these rules."""
+        return TradingVectorEnv(
+            markets,
+            num_envs,
+            scheme=self.scheme,
+            fill=self.fill,
+            costs=self.costs,
+            reward=self.reward,
+            initial_capital=self.initial_capital,
+            close_at_end=self.close_at_end,
+        )

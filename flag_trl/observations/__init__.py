@@ -1,0 +1,7 @@
+"""What the agent may know on a day."""
+
+from flag_trl.observations.market_text import ObservationConfig
+from flag_trl.observations.observation import Observation
+from flag_trl.observations.observer import Markets, Observer
+
+__all__ = ["Markets", "Observation", "ObservationConfig", "Observer"]

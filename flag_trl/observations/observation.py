@@ -1,0 +1,22 @@
+"""What the agent knows when it decides."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One account's knowledge on one day; equal observations are equal states of the policy.
+
+    Attributes
+    ----------
+    market_text : str
+        Prices and news; depends on the symbol and the day alone.
+    account_text : str
+        What the account holds; the only part that differs between accounts on the same day.
+    legal : tuple of bool
+        Which actions the account can execute, by action id.
+    """
+
+    market_text: str
+    account_text: str
+    legal: tuple[bool, ...]

@@ -1,0 +1,76 @@
+"""From the environment's arrays to one `Observation` an account."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from flag_trl.data import MarketData
+from flag_trl.observations.market_text import ObservationConfig, market_text
+from flag_trl.observations.observation import Observation
+
+Markets: TypeAlias = Mapping[str, MarketData]
+POSITION_NAMES = {-1: "short", 0: "flat", 1: "long"}
+
+
+class Observer:
+    """Builds observations; the market part of a day is written once.
+
+    Parameters
+    ----------
+    markets : mapping of str to MarketData
+        By symbol; the environment numbers them in sorted order.
+    config : ObservationConfig
+        What an observation holds.
+    fill : {"next_open", "same_close"}
+        With ``next_open`` the decision falls between the close and the next open, so texts of the evening are known;
+        with ``same_close`` it falls at the close.
+    length : callable, default len
+        Length of a text in the unit of ``config.text_budget``.
+    """
+
+    def __init__(
+        self,
+        markets: Markets,
+        config: ObservationConfig,
+        fill: Literal["next_open", "same_close"],
+        length: Callable[[str], int] = len,
+    ) -> None:
+        self._markets = [markets[symbol] for symbol in sorted(markets)]
+        self._config = config
+        self._after_close = fill == "next_open"
+        self._length = length
+        self._market_texts: dict[tuple[int, int], str] = {}
+
+    def observe(self, raw: Mapping[str, np.ndarray]) -> list[Observation]:
+        """Describe each account.
+
+        Parameters
+        ----------
+        raw : mapping of arrays
+            An observation of `TradingVectorEnv`, N accounts.
+
+        Returns
+        -------
+        list of Observation, length N
+        """
+        legal = raw["legal"].astype(bool)
+        return [
+            Observation(self.market_text(int(symbol), int(bar)), self._account_text(raw, i), tuple(legal[i].tolist()))
+            for i, (symbol, bar) in enumerate(zip(raw["symbol"], raw["bar"], strict=True))
+        ]
+
+    def market_text(self, symbol: int, bar: int) -> str:
+        """The market part of one day; a function of symbol and day alone."""
+        key = (symbol, bar)
+        if key not in self._market_texts:
+            view = self._markets[symbol].as_of(bar, after_close=self._after_close)
+            self._market_texts[key] = market_text(view, self._config, self._length)
+        return self._market_texts[key]
+
+    def _account_text(self, raw: Mapping[str, np.ndarray], i: int) -> str:
+        text = f"Position: {POSITION_NAMES[int(raw['position'][i])]}."
+        if self._config.account_text == "full":
+            cash, gain, drawdown = (100 * raw[key][i] for key in ("cash_share", "return_since_entry", "drawdown"))
+            text += f" Cash {cash:.0f}%, since entry {gain:+.1f}%, drawdown {drawdown:.1f}%."
+        return text

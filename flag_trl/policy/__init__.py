@@ -1,0 +1,7 @@
+"""The language model as policy network. Knows tokens and weights, nothing of markets."""
+
+from flag_trl.policy.actions import ActionTokens
+from flag_trl.policy.llm import LLMPolicy
+from flag_trl.policy.tuning import Tuning
+
+__all__ = ["ActionTokens", "LLMPolicy", "Tuning"]

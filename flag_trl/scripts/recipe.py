@@ -1,0 +1,201 @@
+"""A recipe: the options that training, backtest and prompt display share, and what they build."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from trl import TrlParser
+
+from flag_trl.accounts import Costs, position_scheme
+from flag_trl.agent import Agent
+from flag_trl.data import MarketData, Period, TextKnown, check_disjoint, load_market
+from flag_trl.envs import FillAt, RewardName, TradingRules
+from flag_trl.observations import ObservationConfig
+from flag_trl.policy import LLMPolicy, Tuning
+from flag_trl.prompts import read_template
+from flag_trl.trainer import FlagConfig
+
+
+@dataclass
+class MarketArguments:
+    """Which prices and texts, and which days train, validate and test."""
+
+    data: str = field(
+        default="sample",
+        metadata={
+            "help": "`sample` (20 US stocks, closes, 1990-2022), a .json, .csv or .parquet file, a folder, a Hub id."
+        },
+    )
+    symbols: list[str] = field(default_factory=lambda: ["MSFT"], metadata={"help": "Symbols to trade."})
+    text_known: TextKnown = field(default="after_close", metadata={"help": "When a day's texts count as known."})
+    periods_per_year: int = field(default=252, metadata={"help": "Bars a year: 252 for stocks, 365 for crypto."})
+    train_period: list[str] = field(default_factory=list, metadata={"help": "First and last day of training."})
+    validation_period: list[str] = field(default_factory=list, metadata={"help": "First and last day of validation."})
+    test_periods: dict = field(
+        default_factory=dict, metadata={"help": "Name to first and last day of each test period (in the recipe file)."}
+    )
+    episode_length: int = field(default=60, metadata={"help": "Decisions in a training episode."})
+    episode_stride: int | None = field(
+        default=None, metadata={"help": "Days between the starts of training episodes; by default their length."}
+    )
+    validation_length: int | None = field(
+        default=None, metadata={"help": "Decisions in a validation episode; by default the whole period is one."}
+    )
+
+
+@dataclass
+class RulesArguments:
+    """How accounts trade and what is rewarded."""
+
+    scheme: Literal["all_in", "signed", "target"] = field(
+        default="all_in", metadata={"help": "What the actions mean."}
+    )
+    grid: list[float] | None = field(default=None, metadata={"help": "Weights of the `target` scheme."})
+    fill: FillAt = field(default="next_open", metadata={"help": "When orders fill."})
+    commission_bps: float = field(default=0.0, metadata={"help": "Commission, basis points of the money traded."})
+    slippage_bps: float = field(default=0.0, metadata={"help": "Slippage, basis points of the price."})
+    borrow_rate: float = field(default=0.0, metadata={"help": "Yearly fee on money sold short, as a fraction."})
+    reward: RewardName = field(default="log_return", metadata={"help": "What training maximises."})
+    close_at_end: bool = field(default=False, metadata={"help": "Close the last position when an episode ends."})
+
+
+@dataclass
+class PolicyArguments:
+    """Which model decides, what of it trains, and what it reads."""
+
+    model_name_or_path: str = field(
+        default="models/SmolLM2-135M-Instruct", metadata={"help": "Model folder or Hub id of the untrained model."}
+    )
+    words: dict = field(
+        default_factory=dict,
+        metadata={"help": "Action name to the word for it (in the recipe file); by default the name."},
+    )
+    tuning: Literal["top_layers", "lora", "full"] = field(default="top_layers", metadata={"help": "What trains."})
+    num_trainable_layers: int = field(default=6, metadata={"help": "Decoder layers that train, from the top."})
+    train_final_norm: bool = field(default=False, metadata={"help": "Whether the norm above them trains too."})
+    lora_rank: int = field(default=16, metadata={"help": "Rank of the adapters with `tuning: lora`."})
+    lora_alpha: int = field(default=32, metadata={"help": "Scale of the adapters with `tuning: lora`."})
+    prompt_template: str | None = field(default=None, metadata={"help": "Jinja file instead of the default prompt."})
+    account_text: Literal["position", "full"] = field(
+        default="position", metadata={"help": "What the prompt says of the account."}
+    )
+    past_returns: int = field(default=5, metadata={"help": "One-day returns written out."})
+    momentum_bars: int = field(default=20, metadata={"help": "Look-back of the momentum, in bars; 0 leaves it out."})
+    volatility_bars: int = field(default=20, metadata={"help": "Look-back of the volatility; 0 leaves it out."})
+    text_items: int = field(default=0, metadata={"help": "Latest texts of the day that are shown."})
+    text_budget: int = field(default=60, metadata={"help": "Tokens that they may take together."})
+
+
+@dataclass
+class Recipe:
+    """A parsed recipe; `extra` holds a script's own options."""
+
+    market: MarketArguments
+    trading: RulesArguments
+    policy: PolicyArguments
+    training: FlagConfig
+    extra: Any = None
+
+    @property
+    def output(self) -> Path:
+        """The folder that the run writes to."""
+        return Path(str(self.training.output_dir))
+
+    def markets(self) -> dict[str, MarketData]:
+        """Read every symbol's data."""
+        args = self.market
+        return {
+            symbol: load_market(args.data, symbol, text_known=args.text_known, periods_per_year=args.periods_per_year)
+            for symbol in args.symbols
+        }
+
+    def periods(self) -> tuple[Period, Period | None, list[Period]]:
+        """Training, validation (if given) and test periods, checked to follow one another."""
+        args = self.market
+        train = _period("train", args.train_period)
+        validation = _period("validation", args.validation_period) if args.validation_period else None
+        tests = [_period(name, days) for name, days in args.test_periods.items()]
+        check_disjoint([period for period in (train, validation, *tests) if period is not None])
+        return train, validation, tests
+
+    def test_periods(self, names: Sequence[str] | None = None) -> list[Period]:
+        """The test periods, or those named."""
+        tests = self.periods()[2]
+        known = [period.name for period in tests]
+        unknown = [name for name in names or () if name not in known]
+        if unknown:
+            raise SystemExit(f"no test period {', '.join(unknown)}; the recipe has {', '.join(known) or 'none'}")
+        return [period for period in tests if names is None or period.name in names]
+
+    def rules(self) -> TradingRules:
+        """The trading rules."""
+        args = self.trading
+        return TradingRules(
+            scheme=position_scheme(args.scheme, None if args.grid is None else tuple(args.grid)),
+            fill=args.fill,
+            costs=Costs(args.commission_bps, args.slippage_bps, args.borrow_rate),
+            reward=args.reward,
+            close_at_end=args.close_at_end,
+        )
+
+    def agent(self) -> Agent:
+        """The untrained agent."""
+        args = self.policy
+        actions = self.rules().scheme.actions
+        tuning = Tuning(args.tuning, args.num_trainable_layers, args.train_final_norm, args.lora_rank, args.lora_alpha)
+        policy = LLMPolicy.from_pretrained(
+            args.model_name_or_path, {name: args.words.get(name, name) for name in actions}, tuning
+        )
+        observation = ObservationConfig(
+            args.past_returns,
+            args.momentum_bars,
+            args.volatility_bars,
+            args.text_items,
+            args.text_budget,
+            args.account_text,
+        )
+        return Agent(policy, observation, read_template(args.prompt_template), self.training.forward_batch_size)
+
+    def conventions(self) -> str:
+        """Costs, fill and texts in a line, for reports."""
+        args = self.trading
+        return (
+            f"{args.scheme}, fills at {args.fill.replace('_', ' ')}, commission {args.commission_bps:g} bp, slippage "
+            f"{args.slippage_bps:g} bp, borrowing {args.borrow_rate:.1%} a year; greedy actions; account text: "
+            f"{self.policy.account_text}; texts known {self.market.text_known.replace('_', ' ')}; risk-free rate 0; "
+            f"{self.market.periods_per_year} days a year"
+        )
+
+
+def read_recipe(argv: Sequence[str] | None = None, extra: Any = None) -> Recipe:
+    """Parse ``--config FILE`` and the options that override it.
+
+    The output folder is ``outputs/<recipe name>`` unless one is named.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        By default the command line.
+    extra : dataclass, optional
+        A script's own options.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    given = {argument.split("=")[0] for argument in arguments}
+    if "--config" in arguments and "--output_dir" not in given:
+        path = Path(arguments[arguments.index("--config") + 1])
+        if not path.is_file():
+            raise SystemExit(f"no recipe at {path}; recipes/ holds those that come with flag-trl")
+        if "output_dir" not in (yaml.safe_load(path.read_text()) or {}):
+            arguments += ["--output_dir", f"outputs/{path.stem}"]
+    kinds: list[Any] = [MarketArguments, RulesArguments, PolicyArguments, FlagConfig]
+    parser: Any = TrlParser(kinds if extra is None else [*kinds, extra])
+    return Recipe(*parser.parse_args_and_config(arguments))
+
+
+def _period(name: str, days: Sequence[Any]) -> Period:
+    if len(days) != 2:
+        raise SystemExit(f"{name} period: give its first and last day, such as [2015-01-02, 2019-12-31]")
+    return Period(name, *days)

@@ -1,0 +1,71 @@
+"""Train a policy as a recipe says.
+
+accelerate launch --config_file accelerate_configs/cpu.yaml -m flag_trl.scripts.train --config recipes/quickstart.yaml
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from datasets import Dataset
+from transformers.trainer_utils import get_last_checkpoint
+
+from flag_trl.data import MarketData, Period, episode_dataset, period_window
+from flag_trl.scripts.recipe import Recipe, read_recipe
+from flag_trl.trainer import FlagTrainer
+
+
+def build_trainer(recipe: Recipe) -> FlagTrainer:
+    """The trainer of a recipe, with the windows of its training and validation periods."""
+    markets = recipe.markets()
+    train, validation, _ = recipe.periods()
+    args = recipe.market
+    return FlagTrainer(
+        agent=recipe.agent(),
+        args=recipe.training,
+        markets=markets,
+        rules=recipe.rules(),
+        train_dataset=episode_dataset(markets, train, length=args.episode_length, stride=args.episode_stride),
+        eval_dataset=None if validation is None else _validation_windows(recipe, markets, validation),
+    )
+
+
+def _validation_windows(recipe: Recipe, markets: Mapping[str, MarketData], validation: Period) -> Dataset:
+    shortest = min(period_window(market, validation).length for market in markets.values())
+    return episode_dataset(markets, validation, length=recipe.market.validation_length or shortest)
+
+
+def checkpoint_to_resume(recipe: Recipe) -> str | None:
+    """The checkpoint named by ``--resume_from_checkpoint``; ``auto`` is the last one in the output folder.
+
+    Raises
+    ------
+    SystemExit
+        If the output folder holds checkpoints and nothing says what to do with them.
+    """
+    args = recipe.training
+    last = get_last_checkpoint(str(recipe.output)) if recipe.output.is_dir() else None
+    if args.resume_from_checkpoint:
+        return last if args.resume_from_checkpoint == "auto" else args.resume_from_checkpoint
+    if last:
+        raise SystemExit(
+            f"{recipe.output} holds checkpoints of an earlier run, the last is {Path(last).name}. Go on from it "
+            "with --resume_from_checkpoint auto, or remove the folder, or name another with --output_dir"
+        )
+    return None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train, keep the best checkpoint, save the agent."""
+    recipe = read_recipe(argv)
+    checkpoint = checkpoint_to_resume(recipe)
+    trainer = build_trainer(recipe)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_model()
+    trainer.save_state()
+    if recipe.training.push_to_hub:
+        trainer.push_to_hub()
+    trainer.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""Training by policy gradient over whole episodes."""
+
+from flag_trl.trainer.flag_config import FlagConfig
+from flag_trl.trainer.flag_trainer import FlagTrainer
+
+__all__ = ["FlagConfig", "FlagTrainer"]

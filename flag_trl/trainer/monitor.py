@@ -1,0 +1,47 @@
+"""What training logs about its rollouts."""
+
+import numpy as np
+import torch
+
+from flag_trl.agent import Trajectory
+from flag_trl.metrics import sharpe_ratio
+from flag_trl.trainer.losses import entropy, kl_divergence
+from flag_trl.trainer.rollouts import Rollout
+
+
+def trading_metrics(trajectory: Trajectory, actions: tuple[str, ...], periods_per_year: int) -> dict[str, float]:
+    """Measures of N episodes.
+
+    Returns
+    -------
+    dict of str to float
+        ``episode_return``: mean sum of rewards, what training maximises. ``log_return``: mean log return of the
+        accounts. ``sharpe``: annualised, of each account's simple returns, mean over the accounts that have one; zero
+        if none has. ``share/<action>``: how often each action was taken.
+    """
+    active = trajectory.active
+    log_returns = trajectory.infos["log_return"]
+    sharpes = [sharpe_ratio(np.expm1(log_returns[active[:, n], n]), periods_per_year) for n in range(active.shape[1])]
+    defined = [value for value in sharpes if np.isfinite(value)]
+    counts = np.bincount(trajectory.actions[active], minlength=len(actions))
+    return {
+        "episode_return": float(trajectory.rewards.sum(0).mean()),
+        "log_return": float((log_returns * active).sum(0).mean()),
+        "sharpe": float(np.mean(defined)) if defined else 0.0,
+        **{f"share/{name}": float(share) for name, share in zip(actions, counts / active.sum(), strict=True)},
+    }
+
+
+def learning_metrics(rollout: Rollout) -> dict[str, float]:
+    """Entropy and KL to the untouched model, in nats a decision, and mean and deviation of the advantages."""
+    active = rollout.trajectory.active
+    log_probs = torch.from_numpy(rollout.trajectory.probabilities[active]).log()
+    reference = rollout.reference[rollout.states.index].double()
+    advantages = rollout.advantages[active]
+    return {
+        "entropy": float(entropy(log_probs).mean()),
+        "kl": float(kl_divergence(log_probs, reference).mean()),
+        "advantage_mean": float(advantages.mean()),
+        "advantage_std": float(advantages.std()),
+        "states": float(len(rollout.states.prompts)),
+    }

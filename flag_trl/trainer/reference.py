@@ -1,0 +1,56 @@
+"""Log-probabilities of the untouched model, computed once a state."""
+
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+
+from flag_trl.agent import States
+from flag_trl.policy import LLMPolicy
+from flag_trl.prompts import Prompt
+
+FILE = "reference.safetensors"
+
+
+class ReferenceLogProbs:
+    """Remembers the untouched model's answer to each state that training met.
+
+    It is saved with a checkpoint: the batch in which a state is evaluated changes its last digits, so a resumed run
+    that evaluated anew would not repeat the run that it continues.
+    """
+
+    def __init__(self, policy: LLMPolicy, batch_size: int) -> None:
+        self._policy = policy
+        self._batch_size = batch_size
+        self._rows: dict[bytes, np.ndarray] = {}
+
+    def __call__(self, states: States) -> torch.Tensor:
+        """Log-probabilities of U states, shape (U, A)."""
+        keys = [_key(prompt) for prompt in states.prompts]
+        new = [i for i, key in enumerate(keys) if key not in self._rows]
+        if new:
+            prompts = [states.prompts[i].token_ids for i in new]
+            rows = self._policy.log_probs(prompts, states.legal[new], self._batch_size, reference=True).numpy()
+            self._rows.update(zip((keys[i] for i in new), rows, strict=True))
+        return torch.from_numpy(np.stack([self._rows[key] for key in keys]))
+
+    def save(self, folder: str | Path) -> None:
+        """Write what is remembered into a checkpoint folder."""
+        if self._rows:
+            keys = np.frombuffer(b"".join(self._rows), dtype=np.uint8).reshape(len(self._rows), -1)
+            save_file({"keys": keys, "log_probs": np.stack(list(self._rows.values()))}, Path(folder) / FILE)
+
+    def load(self, folder: str | Path) -> None:
+        """Read what a checkpoint remembered; nothing where it holds none."""
+        file = Path(folder) / FILE
+        if file.is_file():
+            saved = load_file(file)
+            self._rows = {key.tobytes(): row for key, row in zip(saved["keys"], saved["log_probs"], strict=True)}
+
+
+def _key(prompt: Prompt) -> bytes:
+    """A digest of a state's tokens and legal actions."""
+    content = np.array([len(prompt.legal), *prompt.legal, *prompt.token_ids], dtype=np.int64)
+    return blake2b(content.tobytes(), digest_size=16).digest()

@@ -1,0 +1,88 @@
+"""The agent's one decision step, and the agent on disk."""
+
+import numpy as np
+import pytest
+import torch
+
+from flag_trl.agent import Agent, play
+from flag_trl.data import Window
+from flag_trl.envs import TradingRules
+from flag_trl.observations import Observation, ObservationConfig
+from flag_trl.policy import LLMPolicy, Tuning
+
+ALL = (True, True, True)
+SEEN = [
+    Observation("AAA. Returns, 0.1%: +4.", "Position: flat.", (False, True, True)),
+    Observation("AAA. Returns, 0.1%: +4.", "Position: long.", (True, True, False)),
+    Observation("AAA. Returns, 0.1%: -9.", "Position: flat.", (False, True, True)),
+    Observation("AAA. Returns, 0.1%: +4.", "Position: flat.", (False, True, True)),
+]
+
+
+@pytest.fixture
+def agent(tiny_policy) -> Agent:
+    return Agent(tiny_policy())
+
+
+def test_equal_observations_are_evaluated_once(agent, monkeypatch) -> None:
+    rows = []
+    forward = agent.policy.forward
+    monkeypatch.setattr(agent.policy, "forward", lambda ids, *rest: rows.append(len(ids)) or forward(ids, *rest))
+    decision = agent.decide(SEEN * 5)
+    assert sum(rows) == 3
+    assert np.array_equal(decision.probabilities[0], decision.probabilities[3])
+
+
+def test_probabilities_are_those_of_the_policy_over_legal_actions(agent) -> None:
+    decision = agent.decide(SEEN)
+    for row, seen in zip(decision.probabilities, SEEN, strict=True):
+        prompt = agent.prompts.build(seen).token_ids
+        alone = agent.policy.log_probs([prompt], torch.tensor([seen.legal]))[0].exp()
+        np.testing.assert_allclose(row, alone, atol=1e-5)
+        assert row[[i for i, legal in enumerate(seen.legal) if not legal]].sum() == 0
+
+
+def test_a_restored_agent_decides_the_same(tiny_model, tokenizer, tmp_path) -> None:
+    tiny_model().save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    template = (
+        "{% block system %}Say {{ words | join(' ') }}{% endblock %}{% block user %}{{ market }}|{{ account }}{% endblock %}"
+        "{% block account %}{{ account_text }}{{ legal }}{% endblock %}"
+    )
+    policy = LLMPolicy.from_pretrained(tmp_path / "base", tuning=Tuning(num_trainable_layers=2))
+    agent = Agent(policy, ObservationConfig(past_returns=2, account_text="full"), template)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            if parameter.requires_grad:
+                parameter.mul_(1.1)
+    agent.save(tmp_path / "agent")
+    restored = Agent.from_pretrained(tmp_path / "agent")
+    assert restored.observation == agent.observation
+    assert np.array_equal(restored.decide(SEEN).probabilities, agent.decide(SEEN).probabilities)
+
+
+def test_a_folder_without_an_agent_is_named(tmp_path) -> None:
+    with pytest.raises(ValueError, match="holds no trained agent"):
+        Agent.from_pretrained(tmp_path)
+
+
+def test_windows_of_any_length_are_played_to_their_own_end(agent, walk) -> None:
+    markets, rules = {"AAA": walk()}, TradingRules()
+    windows = [Window("AAA", 25, 2), Window("AAA", 30, 5)]
+    found = play(agent, rules.make(markets, 2), agent.observer(markets, rules.fill), windows)
+    assert found.active.sum(0).tolist() == [2, 5]
+    assert [len(day) for day in found.observations] == [2, 2, 1, 1, 1]
+    assert not found.rewards[~found.active].any() and not found.probabilities[~found.active].any()
+
+
+def test_the_same_numbers_draw_the_same_actions_in_any_company(agent, walk) -> None:
+    markets, rules = {"AAA": walk()}, TradingRules()
+    windows = [Window("AAA", start, 6) for start in (25, 31, 37)]
+    uniforms = np.random.default_rng(0).random((6, 3))
+    observer = agent.observer(markets, rules.fill)
+    together = play(agent, rules.make(markets, 3), observer, windows, uniforms)
+    alone = [
+        play(agent, rules.make(markets, 1), observer, [window], uniforms[:, [n]]).actions[:, 0]
+        for n, window in enumerate(windows)
+    ]
+    assert np.array_equal(together.actions, np.stack(alone, axis=1))
