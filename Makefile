@@ -39,7 +39,7 @@ model: $(MODEL)/model.safetensors  ## convert the bundled SmolLM2 weights to saf
 $(MODEL)/model.safetensors: | $(STAMP)
 	@$(BIN)/flag-trl convert-gguf
 
-demo: setup  ## train on real prices, backtest on later ones, print the tables and draw the picture
+demo: setup model  ## train on real prices, backtest on later ones, print the tables and draw the picture
 	@$(BIN)/flag-trl demo
 
 test: setup model  ## run every test, those on the real model too

@@ -11,14 +11,21 @@ __version__ = "0.1.0"
 _HOMES = {
     "ActionTokens": "flag_trl.policy",
     "Agent": "flag_trl.agent",
+    "Costs": "flag_trl.accounts",
     "FlagConfig": "flag_trl.trainer",
     "FlagTrainer": "flag_trl.trainer",
     "LLMPolicy": "flag_trl.policy",
     "MarketData": "flag_trl.data",
+    "ObservationConfig": "flag_trl.observations",
     "Period": "flag_trl.data",
     "TradingEnv": "flag_trl.envs",
+    "TradingRules": "flag_trl.envs",
     "TradingVectorEnv": "flag_trl.envs",
+    "Tuning": "flag_trl.policy",
+    "episode_dataset": "flag_trl.data",
     "load_market": "flag_trl.data",
+    "measures": "flag_trl.backtest",
+    "position_scheme": "flag_trl.accounts",
     "run_backtest": "flag_trl.backtest",
 }
 

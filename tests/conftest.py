@@ -19,6 +19,7 @@ from flag_trl.policy import LLMPolicy, Tuning
 
 REPOSITORY = Path(__file__).parents[1]
 REAL_MODEL = REPOSITORY / "models" / "SmolLM2-135M-Instruct"
+TOP_TWO = Tuning(num_trainable_layers=2)
 WORDS = {"sell": "sell", "hold": "hold", "buy": "buy"}
 
 CHATML = (
@@ -85,7 +86,7 @@ def tiny_model(tokenizer: PreTrainedTokenizerFast) -> Callable[..., PreTrainedMo
 def tiny_policy(tiny_model, tokenizer) -> Callable[..., LLMPolicy]:
     """Build a policy around a tiny model."""
 
-    def build(tuning: Tuning = Tuning(num_trainable_layers=2), words=WORDS, **model: object) -> LLMPolicy:
+    def build(tuning: Tuning = TOP_TWO, words=WORDS, **model: object) -> LLMPolicy:
         return LLMPolicy(tiny_model(**model), tokenizer, words, tuning, base_model="tiny")
 
     return build
@@ -107,7 +108,8 @@ def walk() -> Callable[..., MarketData]:
         random = np.random.default_rng(seed)
         close = 100 * np.exp(np.cumsum(random.normal(0, 0.02, n)))
         dates = np.datetime64("2020-01-01") + np.arange(n)
-        known = [DatedText("news", text, np.datetime64(day, "s")) for day, text in zip(dates, texts or [])]
+        days = dates.astype("datetime64[s]")
+        known = [DatedText("news", text, day) for day, text in zip(days, texts or [], strict=False)]
         return MarketData(symbol, dates, close, open=close * np.exp(random.normal(0, 0.005, n)), texts=tuple(known))
 
     return build

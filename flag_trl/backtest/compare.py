@@ -73,7 +73,7 @@ def in_words(ledger: Ledger, figures: Mapping[str, Figures], name: str = "traine
     positions = ledger.equity["position"].to_numpy()[1:]
     text = (
         f"The {name} policy ended at {own['CR']:+.1f} %, Buy & Hold at {bench['CR']:+.1f} %. It was invested on "
-        f"{100 * np.mean(positions != 0):.0f} % of the days and filled {len(ledger.trades)} orders. "
+        f"{100 * np.mean(positions != 0):.0f} % of the days; orders filled: {len(ledger.trades)}. "
     )
     for side, position in (("always long", 1), ("always in cash", 0), ("always short", -1)):
         if np.mean(positions == position) >= ONE_SIDED:
@@ -81,6 +81,8 @@ def in_words(ledger: Ledger, figures: Mapping[str, Figures], name: str = "traine
     difference, low, high = figures[name]["interval"]["SR_minus_buy_and_hold"]
     if low is None:
         return text + "Its Sharpe ratio cannot be compared with that of Buy & Hold: it has none."
+    if low == high == 0:
+        return text + "Day by day its equity is that of Buy & Hold."
     if low > 0:
         verdict = "above zero: it did better, in this one period, than chance explains"
     elif high < 0:

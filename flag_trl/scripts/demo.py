@@ -16,6 +16,7 @@ from rich.console import Console
 
 from flag_trl.agent import Agent
 from flag_trl.backtest import Ledger, learning_in_words, run_backtest
+from flag_trl.data import Period
 from flag_trl.scripts.backtest import report
 from flag_trl.scripts.progress import days_bar
 from flag_trl.scripts.recipe import Recipe, read_recipe
@@ -68,15 +69,21 @@ def _introduce(recipe: Recipe, trainer: FlagTrainer, console: Console) -> None:
     policy = trainer.agent.policy
     trained = sum(p.numel() for p in policy.parameters() if p.requires_grad)
     every = sum(p.numel() for p in policy.parameters())
+    name, symbols = Path(str(policy.base_model)).name, ", ".join(recipe.market.symbols)
     console.print(
-        f"[bold]FLAG-Trader demo[/bold]: {Path(str(policy.base_model)).name} trades {', '.join(recipe.market.symbols)}\n"
-        f"  trains on {train}, validates on {validation}, then trades {' and '.join(map(str, tests))}\n"
+        f"[bold]FLAG-Trader demo[/bold]: {name} trades {symbols}\n"
+        f"  trains on {_days(train)}" + (f", validates on {_days(validation)}" if validation else "") + "\n"
+        f"  then trades {' and '.join(map(_days, tests))}\n"
         f"  {trained / 1e6:.1f} of {every / 1e6:.1f} million weights train "
         f"(the top {recipe.policy.num_trainable_layers} layers), {trainer.args.max_steps} updates of "
         f"{trainer.args.per_device_train_batch_size} windows x {trainer.args.num_generations} rollouts x "
         f"{recipe.market.episode_length} days",
         highlight=False,
     )
+
+
+def _days(period: Period) -> str:
+    return f"{period.start} to {period.end}"
 
 
 def _test(recipe: Recipe, agent: Agent, title: str, trainer: FlagTrainer) -> list[Ledger]:

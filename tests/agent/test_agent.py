@@ -46,7 +46,8 @@ def test_a_restored_agent_decides_the_same(tiny_model, tokenizer, tmp_path) -> N
     tiny_model().save_pretrained(tmp_path / "base")
     tokenizer.save_pretrained(tmp_path / "base")
     template = (
-        "{% block system %}Say {{ words | join(' ') }}{% endblock %}{% block user %}{{ market }}|{{ account }}{% endblock %}"
+        "{% block system %}Say {{ words | join(' ') }}{% endblock %}"
+        "{% block user %}{{ market }}|{{ account }}{% endblock %}"
         "{% block account %}{{ account_text }}{{ legal }}{% endblock %}"
     )
     policy = LLMPolicy.from_pretrained(tmp_path / "base", tuning=Tuning(num_trainable_layers=2))

@@ -14,7 +14,9 @@ DATES = np.datetime64("2020-01-01") + np.arange(12)
 
 
 def market(close: np.ndarray, words: list[str]) -> MarketData:
-    texts = [DatedText("news", word, np.datetime64(day, "s") + 8 * 3600) for day, word in zip(DATES, words, strict=True)]
+    texts = [
+        DatedText("news", word, np.datetime64(day, "s") + 8 * 3600) for day, word in zip(DATES, words, strict=True)
+    ]
     return MarketData("AAA", DATES, close, texts=tuple(texts))
 
 
@@ -49,9 +51,8 @@ def test_no_level_of_an_adjusted_price_reaches_it(scale: float) -> None:
 )
 def test_changing_any_later_price_or_text_changes_nothing(bar: int, prices: list[float], words: list[str]) -> None:
     later = np.arange(12) > bar
-    altered = market(
-        np.where(later, prices, CLOSE), [new if change else old for new, old, change in zip(words, WORDS, later)]
-    )
+    news = [new if change else old for new, old, change in zip(words, WORDS, later, strict=True)]
+    altered = market(np.where(later, prices, CLOSE), news)
     assert market_text(altered.as_of(bar), CONFIG, len) == market_text(market(CLOSE, WORDS).as_of(bar), CONFIG, len)
 
 
@@ -65,7 +66,8 @@ def test_texts_of_the_evening_are_known_before_the_next_open_and_not_at_the_clos
 
 def test_the_latest_texts_come_first_and_stop_at_their_number() -> None:
     texts = tuple(
-        DatedText("news", f"text {hour}", np.datetime64("2020-01-05") + np.timedelta64(hour, "h")) for hour in (1, 2, 3)
+        DatedText("news", f"text {hour}", np.datetime64("2020-01-05") + np.timedelta64(hour, "h"))
+        for hour in (1, 2, 3)
     )
     view = MarketData("AAA", DATES, CLOSE, texts=texts).as_of(4)
     assert market_text(view, CONFIG, len).splitlines()[1:] == ["text 3", "text 2"]

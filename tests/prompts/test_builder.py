@@ -17,8 +17,9 @@ DROPS_SYSTEM = (
     "{% for m in messages if m['role'] != 'system' %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}[answer] "
 )
 THINKS = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
-    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "<|im_start|>assistant\n{% if enable_thinking is defined and not enable_thinking %}"
+    "<think>\n\n</think>\n\n{% endif %}"
 )
 
 
@@ -33,7 +34,9 @@ def text(builder: PromptBuilder, prompt: Prompt) -> str:
 
 def test_task_actions_market_and_account_stand_in_this_order(builder) -> None:
     shown = text(builder, builder.build(LONG))
-    places = [shown.index(part) for part in ("sell, hold, buy", LONG.market_text, "Position: long. Allowed: sell, hold.")]
+    places = [
+        shown.index(part) for part in ("sell, hold, buy", LONG.market_text, "Position: long. Allowed: sell, hold.")
+    ]
     assert places == sorted(places)
     assert shown.endswith("<|im_end|>\n<|im_start|>assistant\n")
 

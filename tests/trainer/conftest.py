@@ -11,13 +11,15 @@ from flag_trl.observations import ObservationConfig
 from flag_trl.policy import Tuning
 from flag_trl.trainer import FlagConfig, FlagTrainer
 
+TOP_TWO = Tuning(num_trainable_layers=2)
+
 
 @pytest.fixture
 def make_trainer(tiny_policy, walk, tmp_path) -> Callable[..., FlagTrainer]:
     """Build a trainer over a 60-day walk; keywords override `FlagConfig`."""
 
     def build(
-        tuning: Tuning = Tuning(num_trainable_layers=2),
+        tuning: Tuning = TOP_TWO,
         rules: TradingRules | None = None,
         market=None,
         length: int = 5,

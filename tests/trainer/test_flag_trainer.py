@@ -1,4 +1,4 @@
-"""What moves and what does not, resume to the last bit, accumulation, validation, logs, and what is relied on in TRL."""
+"""What moves and what does not, resume to the last bit, accumulation, validation, logs, and what TRL must have."""
 
 import json
 from pathlib import Path

@@ -54,7 +54,9 @@ def gradient_by_enumeration(trainer: FlagTrainer) -> torch.Tensor:
             if not seen.legal[action]:
                 break
             ids = torch.tensor([agent.prompts.build(seen).token_ids])
-            log_prob = log_prob + trainer.model(ids, torch.tensor([ids.shape[1]]), torch.tensor([seen.legal]))[0, action]
+            log_prob = (
+                log_prob + trainer.model(ids, torch.tensor([ids.shape[1]]), torch.tensor([seen.legal]))[0, action]
+            )
             raw, reward, *_ = env.step(np.array([action]))
             total += reward[0]
         else:

@@ -21,7 +21,8 @@ def announced_market(shuffled: bool) -> MarketData:
     close = 100 * np.exp(np.concatenate([[0.0], np.cumsum(np.where(rises, MOVE, -MOVE))]))
     dates = np.datetime64("2020-01-01") + np.arange(DAYS + 1)
     told = random.permutation(rises) if shuffled else rises
-    texts = [DatedText("news", "up" if up else "down", np.datetime64(day, "s")) for day, up in zip(dates, told)]
+    days = dates[:-1].astype("datetime64[s]")
+    texts = [DatedText("news", "up" if up else "down", day) for day, up in zip(days, told, strict=True)]
     return MarketData("AAA", dates, close, texts=tuple(texts))
 
 

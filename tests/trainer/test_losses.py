@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from torch.distributions import Categorical, kl_divergence as torch_kl
+from torch.distributions import Categorical
+from torch.distributions import kl_divergence as torch_kl
 
 from flag_trl.trainer.losses import entropy, kl_divergence, reinforce_loss
 

@@ -1,0 +1,54 @@
+"""Every recipe parses, builds its rules, and says in its first line how to run it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from flag_trl.scripts.recipe import read_recipe
+
+REPOSITORY = Path(__file__).parents[2]
+RECIPES = sorted(REPOSITORY.glob("recipes/**/*.yaml"))
+CONFIGS = sorted(REPOSITORY.glob("accelerate_configs/*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_a_recipe_parses_and_its_periods_follow_one_another(path: Path) -> None:
+    recipe = read_recipe(["--config", str(path)])
+    train, _, tests = recipe.periods()
+    assert train.end < tests[0].start
+    assert recipe.rules().scheme.actions
+    assert recipe.output == Path("outputs") / path.stem
+
+
+@pytest.mark.parametrize("path", RECIPES + CONFIGS, ids=lambda p: p.stem)
+def test_the_first_line_is_the_command_that_runs_the_file(path: Path) -> None:
+    first = path.read_text().splitlines()[0]
+    assert re.match(r"# accelerate launch .*-m flag_trl\.scripts\.\w+ --config recipes/", first)
+    named = re.findall(r"(?:accelerate_configs|recipes)/[\w/]+\.yaml", first)
+    assert str(path.relative_to(REPOSITORY)) in named
+    assert all((REPOSITORY / name).is_file() for name in named)
+
+
+def test_the_command_line_overrides_the_recipe() -> None:
+    recipe = read_recipe(
+        ["--config", str(REPOSITORY / "recipes/quickstart.yaml"), "--max_steps", "7", "--fill=next_open"]
+    )
+    assert recipe.training.max_steps == 7 and recipe.rules().fill == "next_open"
+
+
+def test_an_unknown_key_is_refused_by_name(tmp_path) -> None:
+    (tmp_path / "odd.yaml").write_text("learning_rat: 1.0e-4\n")
+    with pytest.raises(ValueError, match="learning_rat"):
+        read_recipe(["--config", str(tmp_path / "odd.yaml")])
+
+
+def test_a_missing_recipe_is_named(tmp_path) -> None:
+    with pytest.raises(SystemExit, match="no recipe at .*absent.yaml"):
+        read_recipe(["--config", str(tmp_path / "absent.yaml")])
+
+
+def test_an_unknown_test_period_is_refused_with_those_there_are() -> None:
+    recipe = read_recipe(["--config", str(REPOSITORY / "recipes/quickstart.yaml")])
+    with pytest.raises(SystemExit, match="no test period soon; the recipe has paper_window, later"):
+        recipe.test_periods(["soon"])
