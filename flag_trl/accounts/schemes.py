@@ -6,6 +6,8 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
+POSITION_NAMES = {-1: "short", 0: "flat", 1: "long"}
+
 
 class PositionScheme(Protocol):
     """What an action means. An action is an index into ``actions``; a position is the sign of the units held."""

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from flag_trl.accounts import PositionScheme
 from flag_trl.agent.decision import Decision, choose
 from flag_trl.observations import Markets, Observation, ObservationConfig, Observer
 from flag_trl.policy import LLMPolicy
@@ -49,6 +50,12 @@ class Agent:
         Prompt template; see `PromptBuilder`.
     batch_size : int
         States a forward pass.
+
+    Attributes
+    ----------
+    trained_on : dict of str to str, optional
+        Symbols, first and last day, position scheme and fill of the training; saved with the agent, so that a test on
+        days or rules that it should not be tested on is noticed.
     """
 
     def __init__(
@@ -63,6 +70,15 @@ class Agent:
         words = dict(zip(policy.actions.names, policy.actions.words, strict=True))
         self.prompts = PromptBuilder(policy.tokenizer, words, template)
         self.batch_size = batch_size
+        self.trained_on: dict[str, str] | None = None
+
+    def check_actions(self, scheme: PositionScheme) -> None:
+        """Raise ValueError unless the policy's actions are those of `scheme`."""
+        if self.policy.actions.names != scheme.actions:
+            raise ValueError(
+                f"the policy's actions are {list(self.policy.actions.names)}, those of the position scheme "
+                f"{scheme.name!r} are {list(scheme.actions)}; build the policy with words for the latter"
+            )
 
     def observer(self, markets: Markets, fill: Literal["next_open", "same_close"]) -> Observer:
         """The observer that shows this agent what it was configured to see, with text budgets in its own tokens."""
@@ -85,6 +101,11 @@ class Agent:
         """
         states = self.encode(observations)
         log_probs = self.policy.log_probs([p.token_ids for p in states.prompts], states.legal, self.batch_size)
+        if torch.isnan(log_probs).any():
+            raise ValueError(
+                "the policy's probabilities are not numbers: its weights or activations have overflowed. Lower "
+                "learning_rate or max_grad_norm, or use another precision, and go on from an earlier checkpoint"
+            )
         # The softmax is in single precision; renormalised in double so that draws see rows that sum to one.
         distinct = log_probs.double().exp()
         probabilities = (distinct / distinct.sum(-1, keepdim=True)).numpy()[states.index]
@@ -97,7 +118,8 @@ class Agent:
 
     def save_config(self, folder: str | Path) -> None:
         """Write what the agent is shown, without the weights."""
-        config = {"observation": asdict(self.observation), "template": self.prompts.template}
+        shown = {"observation": asdict(self.observation), "template": self.prompts.template}
+        config = {**shown, "trained_on": self.trained_on}
         (Path(folder) / AGENT_FILE).write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
@@ -114,4 +136,6 @@ class Agent:
             raise ValueError(f"{folder} holds no trained agent: there is no {AGENT_FILE} in it")
         saved = json.loads(file.read_text())
         policy = LLMPolicy.from_pretrained(folder)
-        return cls(policy, ObservationConfig(**saved["observation"]), saved["template"], batch_size)
+        agent = cls(policy, ObservationConfig(**saved["observation"]), saved["template"], batch_size)
+        agent.trained_on = saved["trained_on"]
+        return agent

@@ -26,8 +26,6 @@ class Trajectory:
         Whether the account was still trading when it decided.
     infos : dict of str to ndarray, shape (T, N)
         What the environment told after each step.
-    start : dict of str to ndarray, shape (N,)
-        What the environment told at reset.
     """
 
     observations: list[list[Observation]]
@@ -36,7 +34,6 @@ class Trajectory:
     rewards: np.ndarray
     active: np.ndarray
     infos: dict[str, np.ndarray]
-    start: dict[str, np.ndarray]
 
 
 def play(
@@ -63,7 +60,7 @@ def play(
     on_step : callable
         Called after each step, for progress displays.
     """
-    raw, start = env.reset(options={"windows": windows})
+    raw, _ = env.reset(options={"windows": windows})
     seen: list[list[Observation]] = []
     actions, probabilities, rewards, active, infos = [], [], [], [], []
     running = np.ones(len(windows), dtype=bool)
@@ -80,9 +77,7 @@ def play(
         running = running & ~(terminated | truncated)
         on_step()
     stacked = {key: np.stack([info[key] for info in infos]) for key in infos[0]}
-    return Trajectory(
-        seen, np.stack(actions), np.stack(probabilities), np.stack(rewards), np.stack(active), stacked, start
-    )
+    return Trajectory(seen, np.stack(actions), np.stack(probabilities), np.stack(rewards), np.stack(active), stacked)
 
 
 def _spread(values: np.ndarray, running: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from flag_trl.backtest.ledger import Ledger
 from flag_trl.backtest.measures import intervals, measures
-from flag_trl.metrics import mean_interval
+from flag_trl.metrics import mean_difference_interval, mean_interval
 
 Figures = dict[str, Any]
 BENCHMARK = "buy_and_hold"
@@ -80,7 +80,8 @@ def in_words(ledger: Ledger, figures: Mapping[str, Figures], name: str = "traine
             text += f"That is {side} by another name. "
     difference, low, high = figures[name]["interval"]["SR_minus_buy_and_hold"]
     if low is None:
-        return text + "Its Sharpe ratio cannot be compared with that of Buy & Hold: it has none."
+        why = "one of the two has none" if difference is None else "there are too few days"
+        return text + f"Its Sharpe ratio cannot be compared with that of Buy & Hold: {why}."
     if low == high == 0:
         return text + "Day by day its equity is that of Buy & Hold."
     if low > 0:
@@ -101,30 +102,39 @@ def learning_in_words(history: Sequence[Mapping[str, float]]) -> tuple[str, Figu
     Parameters
     ----------
     history : sequence of mappings
-        One logged training step each, with ``episode_return`` and ``buy_and_hold`` of its windows.
+        One logged training step each, with ``log_return`` of its accounts and ``buy_and_hold`` of its windows.
 
     Returns
     -------
     text : str
     figures : dict
-        ``first_third`` and ``last_third``: mean and 95 % interval over steps of the episode return, in percent, and of
-        the same less Buy & Hold in the same windows.
+        ``as_earned`` and ``less_buy_and_hold``, each with mean and 95 % interval over the steps of ``first_third`` and
+        ``last_third`` and the ``difference`` of the last less the first, log returns in percent.
     """
     third = max(len(history) // 3, 1)
-    figures: Figures = {}
-    for part, rows in (("first_third", history[:third]), ("last_third", history[-third:])):
-        raw = np.array([100 * row["episode_return"] for row in rows])
-        excess = raw - [100 * row["buy_and_hold"] for row in rows]
-        figures[part] = {
-            key: {"mean": float(values.mean()), "interval": [_defined(x) for x in mean_interval(values)]}
-            for key, values in (("episode_return", raw), ("less_buy_and_hold", excess))
+    earned = np.array([100 * row["log_return"] for row in history])
+    excess = earned - [100 * row["buy_and_hold"] for row in history]
+    figures = {
+        key: {
+            "first_third": _with_interval(values[:third]),
+            "last_third": _with_interval(values[-third:]),
+            "difference": _defined(mean_difference_interval(values[-third:], values[:third])),
         }
-    lines = [f"Mean return an episode, over the {third} first and the {third} last of {len(history)} updates:"]
-    for key, label in (("episode_return", "as earned"), ("less_buy_and_hold", "less Buy & Hold in the same windows")):
-        first, last = (_with_interval(figures[part][key]) for part in ("first_third", "last_third"))
-        lines.append(f"  {label}: {first} at first, {last} at last.")
-    if _overlap(figures["first_third"]["less_buy_and_hold"], figures["last_third"]["less_buy_and_hold"]):
-        lines.append("  The intervals overlap: no rise beyond the luck of the windows can be claimed.")
+        for key, values in (("as_earned", earned), ("less_buy_and_hold", excess))
+    }
+    lines = [f"Mean log return an episode, over the {third} first and the {third} last of {len(history)} updates:"]
+    for key, found in figures.items():
+        first, last = (_in_brackets(*found[part]) for part in ("first_third", "last_third"))
+        change = _in_brackets(*found["difference"])
+        lines.append(f"  {key.replace('_', ' ')}: {first} at first, {last} at last; change {change}.")
+    _, low, high = figures["less_buy_and_hold"]["difference"]
+    if low is None or high is None or low <= 0 <= high:
+        lines.append("  No rise can be claimed: the change against Buy & Hold may as well be the luck of the windows.")
+    else:
+        lines.append(
+            f"  Against Buy & Hold the return {'rose' if low > 0 else 'fell'}. A policy that is invested part of the "
+            "time gains on Buy & Hold wherever its windows fall, so this alone is not yet skill."
+        )
     return "\n".join(lines), figures
 
 
@@ -137,15 +147,13 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _defined(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _defined(values: Sequence[float]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def _with_interval(figure: Figures) -> str:
-    low, high = figure["interval"]
-    return f"{figure['mean']:+.2f} %" + ("" if low is None else f" [{low:+.2f}, {high:+.2f}]")
+def _with_interval(values: np.ndarray) -> list[float | None]:
+    return _defined([float(values.mean()), *mean_interval(values)])
 
 
-def _overlap(first: Figures, last: Figures) -> bool:
-    (low_a, high_a), (low_b, high_b) = first["interval"], last["interval"]
-    return None in (low_a, low_b) or (low_a <= high_b and low_b <= high_a)
+def _in_brackets(mean: float | None, low: float | None, high: float | None) -> str:
+    return f"{mean:+.2f} %" + ("" if low is None else f" [{low:+.2f}, {high:+.2f}]")

@@ -1,5 +1,6 @@
 """The picture of a backtest: equity against Buy & Hold, the trades, and the drawdown."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def draw(curves: Mapping[str, Ledger], marked: str, path: str | Path, caption: s
     bottom.set_ylabel("drawdown, %")
     bottom.tick_params(axis="x", rotation=20)
     if caption:
-        figure.supxlabel(caption, fontsize=8, color="0.4")
+        figure.supxlabel(textwrap.fill(caption, 150), fontsize=7, color="0.4")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     plt.close(figure)

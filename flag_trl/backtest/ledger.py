@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from flag_trl.data import Period
+from flag_trl.metrics import simple_returns
 
 EQUITY_FILE, TRADES_FILE = "equity.parquet", "trades.parquet"
 
@@ -22,6 +23,8 @@ class Ledger:
     period : Period
     periods_per_year : int
         Bars a year, for annualised measures.
+    fill : str
+        ``next_open`` or ``same_close``.
     equity : DataFrame, n + 1 rows
         One row a close, the first before any decision: ``date``, ``close``, ``equity`` (money), and for the bar that
         ends there ``position`` (-1, 0, 1 held over it), ``weight`` (of equity at the close), ``traded`` (money bought
@@ -36,14 +39,14 @@ class Ledger:
     symbol: str
     period: Period
     periods_per_year: int
+    fill: str
     equity: pd.DataFrame
     trades: pd.DataFrame
 
     @property
     def returns(self) -> np.ndarray:
         """Simple returns of the account, shape (n,)."""
-        values = self.equity["equity"].to_numpy()
-        return values[1:] / values[:-1] - 1.0
+        return simple_returns(self.equity["equity"].to_numpy())
 
     def save(self, folder: str | Path) -> None:
         """Write ``equity.parquet`` and ``trades.parquet``."""

@@ -24,16 +24,20 @@ def measures(ledger: Ledger) -> dict[str, dict[str, float | None]]:
     Returns
     -------
     dict
-        ``investorbench``: CR, SR, AV, MDD from daily positions and closes alone, without costs. ``standard``: CR, SR,
-        AV, MDD, sortino, calmar, turnover, exposure, win_rate_days and win_rate_trades of the account, after costs.
-        Percent except ratios; None where undefined.
+        ``investorbench``: CR, SR, AV, MDD from daily positions and closes alone, without costs; None unless orders
+        fill at the close, since it would credit an order of the next open with the night before it. ``standard``: CR,
+        SR, AV, MDD, sortino, calmar, turnover, exposure, win_rate_days and win_rate_trades of the account, after
+        costs. Percent except ratios; None where undefined.
     """
     days = ledger.equity
-    held, weights = days["position"].to_numpy()[1:], days["weight"].to_numpy()[1:]
+    held, weights = days["position"].to_numpy()[1:], days["weight"].to_numpy()[1:].copy()
     equity, periods = days["equity"].to_numpy(), ledger.periods_per_year
-    table = investorbench_measures(held, days["close"].to_numpy(), periods)
-    # An account whose position was closed on the last bar still held it over that bar.
-    weights = np.where((weights == 0) & (held != 0), held, weights)
+    table = {"CR": np.nan, "SR": np.nan, "AV": np.nan, "MDD": np.nan}
+    if ledger.fill == "same_close":
+        table = asdict(investorbench_measures(held, days["close"].to_numpy(), periods))
+    if len(held) > 1 and weights[-1] == 0 and held[-1] != 0:
+        # Closed on the last bar, over which the position was still held.
+        weights[-1] = weights[-2] if held[-2] == held[-1] else held[-1]
     standard = {
         **asdict(standard_measures(equity, periods)),
         "turnover": turnover(days["traded"].to_numpy()[1:], equity[:-1], periods),
@@ -41,7 +45,7 @@ def measures(ledger: Ledger) -> dict[str, dict[str, float | None]]:
         "win_rate_days": win_rate_days(ledger.returns, weights),
         "win_rate_trades": win_rate_trades(ledger.trades["trade_return"].dropna().to_numpy(dtype=float)),
     }
-    return {"investorbench": nulled(asdict(table)), "standard": nulled(standard)}
+    return {"investorbench": nulled(table), "standard": nulled(standard)}
 
 
 def intervals(ledger: Ledger, benchmark: Ledger) -> dict[str, Any]:

@@ -29,12 +29,12 @@ class Preference:
 
 
 def buy_and_hold(scheme: PositionScheme) -> Preference:
-    """As long as the scheme allows, and never trading again."""
+    """As long as the scheme allows; with a full weight it never trades again."""
     return Preference(_weights(scheme))
 
 
 def always_cash(scheme: PositionScheme) -> Preference:
-    """Never invested."""
+    """As little invested as the scheme allows: not at all where a weight is zero."""
     return Preference(-np.abs(_weights(scheme)))
 
 

@@ -40,9 +40,10 @@ def run_backtest(
     list of Ledger
         Markets in the mapping's order, and the periods of each in theirs.
     """
-    accounts = [(market, period) for market in markets.values() for period in periods]
-    windows = [period_window(market, period) for market, period in accounts]
+    accounts = [(symbol, period) for symbol in markets for period in periods]
+    windows = [period_window(symbol, markets[symbol], period) for symbol, period in accounts]
     if isinstance(decider, Agent):
+        decider.check_actions(rules.scheme)
         observer = decider.observer(markets, rules.fill)
     else:
         observer = Observer(markets, ObservationConfig(), rules.fill)
@@ -55,10 +56,10 @@ def run_backtest(
 
 
 def run_baselines(
-    market: MarketData, period: Period, rules: TradingRules, draws: int = 200
+    symbol: str, market: MarketData, period: Period, rules: TradingRules, draws: int = 200
 ) -> tuple[dict[str, Ledger], list[Ledger]]:
     """Buy & Hold, always cash, and `draws` runs of random legal actions over one period."""
-    markets = {market.symbol: market}
+    markets = {symbol: market}
     rule_of = {"buy_and_hold": buy_and_hold(rules.scheme), "cash": always_cash(rules.scheme)}
     fixed = {name: run_backtest(rule, markets, [period], rules)[0] for name, rule in rule_of.items()}
     return fixed, run_backtest(RandomLegal(), markets, [period] * draws, rules)
@@ -67,19 +68,32 @@ def run_baselines(
 def _ledger(
     trajectory: Trajectory, n: int, window: Window, period: Period, markets: Markets, rules: TradingRules
 ) -> Ledger:
-    """The books of account `n`; shorter than the window where the account was ruined."""
-    market, names = markets[window.symbol], rules.scheme.actions
-    steps = int(trajectory.active[:, n].sum())
-    infos = {key: values[:steps, n] for key, values in trajectory.infos.items()}
+    """The books of account `n` over its whole window; after a ruin nothing moves and no action is taken."""
+    market, names, steps = markets[window.symbol], rules.scheme.actions, window.length
+    # An episode ends early where every account is ruined.
+    played = {key: values[:steps, n] for key, values in trajectory.infos.items()}
+    infos = {key: _standing_still(values, steps, keep=key == "equity") for key, values in played.items()}
+    infos["date"] = market.dates[window.start + 1 : window.start + steps + 1]
+    active, actions, probabilities = (
+        _standing_still(values[:steps, n], steps)
+        for values in (trajectory.active, trajectory.actions, trajectory.probabilities)
+    )
     equity = equity_table(
         infos,
         market.close[window.start : window.start + steps + 1],
         market.dates[window.start],
         rules.initial_capital,
-        [names[action] for action in trajectory.actions[:steps, n]],
-        dict(zip(names, trajectory.probabilities[:steps, n].T, strict=True)),
+        [names[action] if decided else "" for action, decided in zip(actions, active, strict=True)],
+        dict(zip(names, probabilities.T, strict=True)),
     )
     first_fill = window.start + (rules.fill == "next_open")
     fill_dates = market.dates[first_fill : first_fill + steps]
     trades = trade_table(infos, fill_dates, rules.initial_capital, rules.costs.commission)
-    return Ledger(window.symbol, period, market.periods_per_year, equity, trades)
+    return Ledger(window.symbol, period, market.periods_per_year, rules.fill, equity, trades)
+
+
+def _standing_still(values: np.ndarray, steps: int, keep: bool = False) -> np.ndarray:
+    """`values` brought to `steps` rows, with the last one if `keep`, else with zeros."""
+    missing = steps - len(values)
+    rest = np.repeat(values[-1:], missing, axis=0)
+    return np.concatenate([values, rest if keep else np.zeros_like(rest)])

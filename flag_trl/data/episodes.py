@@ -29,10 +29,10 @@ class Window(NamedTuple):
     length: int
 
 
-def period_window(market: MarketData, period: Period, horizon: int = 1) -> Window:
-    """A whole period as one window; see `decision_bars` for what it leaves out and raises."""
+def period_window(symbol: str, market: MarketData, period: Period, horizon: int = 1) -> Window:
+    """A whole period as one window of the market with key `symbol`; see `decision_bars` for what it leaves out."""
     bars = decision_bars(market, period, horizon)
-    return Window(market.symbol, bars.start, len(bars))
+    return Window(symbol, bars.start, len(bars))
 
 
 def episode_dataset(

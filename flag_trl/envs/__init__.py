@@ -14,6 +14,5 @@ __all__ = [
     "SharpeIncrement",
     "TradingEnv",
     "TradingRules",
-    "TradingRules",
     "TradingVectorEnv",
 ]

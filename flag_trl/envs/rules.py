@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from flag_trl.accounts import AllIn, Costs, PositionScheme
 from flag_trl.data import MarketData
-from flag_trl.envs.vector import TradingVectorEnv
+from flag_trl.envs.vector import FillAt, RewardName, TradingVectorEnv
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,9 @@ class TradingRules:
     """
 
     scheme: PositionScheme = AllIn()
-    fill: Literal["next_open", "same_close"] = "next_open"
+    fill: FillAt = "next_open"
     costs: Costs = Costs()
-    reward: Literal["log_return", "sharpe_increment"] = "log_return"
+    reward: RewardName = "log_return"
     initial_capital: float = 100_000.0
     close_at_end: bool = False
 

@@ -9,7 +9,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from flag_trl.accounts import AccountState, Costs, Fills, PositionScheme, charge_borrow, rebalance
+from flag_trl.accounts import POSITION_NAMES, AccountState, Costs, Fills, PositionScheme, charge_borrow, rebalance
 from flag_trl.data import MarketData, Window
 from flag_trl.envs.rewards import SharpeIncrement, floored_growth
 from flag_trl.envs.spaces import account_observation_space
@@ -18,7 +18,6 @@ from flag_trl.envs.windows import PriceBook, WindowPrices
 FillAt = Literal["next_open", "same_close"]
 RewardName = Literal["log_return", "sharpe_increment"]
 Arrays = dict[str, np.ndarray]
-POSITION_NAMES = {-1: "short", 0: "flat", 1: "long"}
 
 
 class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):

@@ -2,7 +2,12 @@
 
 from flag_trl.metrics.activity import exposure, turnover, win_rate_days, win_rate_trades
 from flag_trl.metrics.investorbench import InvestorBench, investorbench_measures
-from flag_trl.metrics.significance import mean_interval, sharpe_difference_interval, sharpe_interval
+from flag_trl.metrics.significance import (
+    mean_difference_interval,
+    mean_interval,
+    sharpe_difference_interval,
+    sharpe_interval,
+)
 from flag_trl.metrics.standard import (
     Standard,
     max_drawdown,
@@ -18,6 +23,7 @@ __all__ = [
     "exposure",
     "investorbench_measures",
     "max_drawdown",
+    "mean_difference_interval",
     "mean_interval",
     "sample_deviation",
     "sharpe_difference_interval",

@@ -136,6 +136,40 @@ def mean_interval(x: ArrayLike, level: float = 0.95, draws: int = 2000, seed: in
     return float(interval.low), float(interval.high)
 
 
+def mean_difference_interval(
+    a: ArrayLike, b: ArrayLike, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Difference of two means, a less b, with its percentile bootstrap interval; the two samples are independent.
+
+    Parameters
+    ----------
+    a, b : (n,) and (m,) arrays
+        Independent values.
+    level, draws, seed
+        As in `sharpe_interval`.
+
+    Returns
+    -------
+    (difference, low, high) : tuple of float
+        low and high nan where a sample has fewer than two values or no variance.
+    """
+    first, second = _one_dimensional(a), _one_dimensional(b)
+    difference = float(first.mean() - second.mean())
+    if not (sample_deviation(first) > 0 and sample_deviation(second) > 0):
+        return (difference, *UNDEFINED)
+    from scipy.stats import bootstrap
+
+    interval = bootstrap(
+        (first, second),
+        lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
+        confidence_level=level,
+        n_resamples=draws,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return difference, float(interval.low), float(interval.high)
+
+
 def _stationary_resamples(
     series: NDArray[np.float64], draws: int, seed: int, measure: Callable[[NDArray[np.float64]], float]
 ) -> NDArray[np.float64]:

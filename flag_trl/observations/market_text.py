@@ -41,7 +41,7 @@ class ObservationConfig:
     def __post_init__(self) -> None:
         if self.account_text not in ("position", "full"):
             raise ValueError(f"account_text is {self.account_text!r}; choose position or full")
-        for name in ("past_returns", "momentum_bars", "text_items", "text_budget"):
+        for name in ("past_returns", "momentum_bars", "volatility_bars", "text_items", "text_budget"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it counts and cannot be negative")
         if self.volatility_bars == 1:

@@ -5,12 +5,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from flag_trl.accounts import POSITION_NAMES
 from flag_trl.data import MarketData
 from flag_trl.observations.market_text import ObservationConfig, market_text
 from flag_trl.observations.observation import Observation
 
 Markets: TypeAlias = Mapping[str, MarketData]
-POSITION_NAMES = {-1: "short", 0: "flat", 1: "long"}
 
 
 class Observer:

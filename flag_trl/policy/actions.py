@@ -121,6 +121,5 @@ class ActionTokens:
             open_child = open_child | ~open_child.any(-1, keepdim=True)
             child_log_probs = logits.masked_fill(~open_child, float("-inf")).log_softmax(-1)
             child_of_action = members.int().argmax(0)
-            contribution = child_log_probs[:, child_of_action].masked_fill(~legal, 0.0)
-            total = total + contribution.masked_fill(~members.any(0), 0.0)
+            total = total + child_log_probs[:, child_of_action].masked_fill(~members.any(0), 0.0)
         return total.masked_fill(~legal, float("-inf"))

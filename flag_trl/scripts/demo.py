@@ -11,74 +11,86 @@ import time
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-
-from flag_trl.agent import Agent
 from flag_trl.backtest import Ledger, learning_in_words, run_backtest
 from flag_trl.data import Period
-from flag_trl.scripts.backtest import report
+from flag_trl.scripts.backtest import check_extras, report, report_console
 from flag_trl.scripts.progress import days_bar
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.scripts.train import build_trainer
 from flag_trl.trainer import FlagTrainer
 
 RECIPE = "recipes/quickstart.yaml"
+MARK = ".demo"
+WRITES = ("backtest", "results.json", "agent.json", "policy.json", "policy.safetensors", "checkpoint-*")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, test, compare, and write ``results.json`` and the pictures."""
     began = time.monotonic()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if "--config" not in arguments and not {"--help", "-h"} & set(arguments):
+    if not any(word.split("=")[0] in ("--config", "--help", "-h") for word in arguments):
         arguments = ["--config", str(_bundled(RECIPE)), *arguments]
-    recipe = read_recipe(arguments)
-    output, console = recipe.output, Console(width=None if Console().is_terminal else 110)
-    # The demo always starts anew, in a folder that is its own.
-    shutil.rmtree(output, ignore_errors=True)
+    recipe, console = read_recipe(arguments), report_console()
+    check_extras()
+    if len(recipe.market.symbols) != 1:
+        raise SystemExit(
+            f"the demo trades one symbol, the recipe names {recipe.market.symbols}; use train and backtest"
+        )
     trainer = build_trainer(recipe)
-    _introduce(recipe, trainer, console)
-    untrained = _test(recipe, trainer.agent, "untrained policy", trainer)
+    _clear(recipe.output)
+    console.print(_introduction(recipe, trainer), highlight=False)
+    untrained = _test(recipe, trainer, "untrained policy")
     trainer.train()
     trainer.save_model()
-    trained = _test(recipe, trainer.agent, "trained policy", trainer)
+    trained = _test(recipe, trainer, "trained policy")
 
-    console.print(recipe.conventions(), style="dim", highlight=False)
-    results: dict = {"periods": {}, "conventions": recipe.conventions()}
+    conventions = recipe.conventions(trainer.agent)
+    console.print("\n".join(conventions), style="dim", highlight=False)
+    results: dict[str, Any] = {"conventions": conventions, "periods": {}}
     for ledger, before in zip(trained, untrained, strict=True):
-        place, market = output / "backtest" / ledger.period.name, trainer.markets[ledger.symbol]
-        ledgers = {"trained": ledger, "untrained": before}
-        results["periods"][ledger.period.name] = report(recipe, market, ledger.period, ledgers, place, console)
-    history = [row for row in trainer.state.log_history if "episode_return" in row]
-    text, results["learning"] = learning_in_words(history)
+        symbol, period, pair = ledger.symbol, ledger.period, {"trained": ledger, "untrained": before}
+        figures = report(symbol, trainer.markets[symbol], period, pair, recipe, conventions, console)
+        results["periods"][period.name] = figures
+    text, results["learning"] = learning_in_words([r for r in trainer.state.log_history if "log_return" in r])
     results["wall_s"] = round(time.monotonic() - began, 1)
-    results["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    (output / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    console.print(text, highlight=False)
+    results["peak_rss_mb"] = _peak_megabytes()
+    (recipe.output / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     console.print(
-        f"One asset over a few hundred days cannot prove a strategy; see the intervals.\n"
-        f"{results['wall_s']:.0f} s, {results['peak_rss_mb']} MB at most; figures in {output}/results.json",
+        f"{text}\nOne asset over a few hundred days cannot prove a strategy; see the intervals.\n"
+        f"{results['wall_s']:.0f} s, {results['peak_rss_mb']} MB at most; figures in {recipe.output}/results.json",
         highlight=False,
     )
     trainer.end()
 
 
-def _introduce(recipe: Recipe, trainer: FlagTrainer, console: Console) -> None:
-    """Say what is about to happen."""
+def _clear(output: Path) -> None:
+    """Remove what an earlier demo left in its folder, and nothing that another command wrote."""
+    mark = output / MARK
+    if not mark.exists() and any(found for pattern in WRITES for found in output.glob(pattern)):
+        raise SystemExit(f"{output} holds a run that is not the demo's; remove it, or name another --output_dir")
+    for found in [path for pattern in WRITES for path in output.glob(pattern)]:
+        shutil.rmtree(found) if found.is_dir() else found.unlink()
+    output.mkdir(parents=True, exist_ok=True)
+    mark.write_text("flag-trl demo writes this folder anew at each run\n")
+
+
+def _introduction(recipe: Recipe, trainer: FlagTrainer) -> str:
+    """What is about to happen."""
     train, validation, tests = recipe.periods()
-    policy = trainer.agent.policy
-    trained = sum(p.numel() for p in policy.parameters() if p.requires_grad)
-    every = sum(p.numel() for p in policy.parameters())
-    name, symbols = Path(str(policy.base_model)).name, ", ".join(recipe.market.symbols)
-    console.print(
-        f"[bold]FLAG-Trader demo[/bold]: {name} trades {symbols}\n"
-        f"  trains on {_days(train)}" + (f", validates on {_days(validation)}" if validation else "") + "\n"
+    parameters = list(trainer.agent.policy.parameters())
+    trained = sum(p.numel() for p in parameters if p.requires_grad) / 1e6
+    validates = f", validates on {_days(validation)}" if validation else ""
+    args = trainer.args
+    return (
+        f"[bold]FLAG-Trader demo[/bold]: {Path(str(trainer.agent.policy.base_model)).name} trades "
+        f"{recipe.market.symbols[0]}\n"
+        f"  trains on {_days(train)}{validates}\n"
         f"  then trades {' and '.join(map(_days, tests))}\n"
-        f"  {trained / 1e6:.1f} of {every / 1e6:.1f} million weights train "
-        f"(the top {recipe.policy.num_trainable_layers} layers), {trainer.args.max_steps} updates of "
-        f"{trainer.args.per_device_train_batch_size} windows x {trainer.args.num_generations} rollouts x "
-        f"{recipe.market.episode_length} days",
-        highlight=False,
+        f"  {trained:.1f} of {sum(p.numel() for p in parameters) / 1e6:.1f} million weights train; {args.max_steps} "
+        f"updates of {args.per_device_train_batch_size} windows x {args.num_generations} rollouts x "
+        f"{recipe.market.episode_length} days"
     )
 
 
@@ -86,11 +98,18 @@ def _days(period: Period) -> str:
     return f"{period.start} to {period.end}"
 
 
-def _test(recipe: Recipe, agent: Agent, title: str, trainer: FlagTrainer) -> list[Ledger]:
-    """Trade the test periods of the recipe's one symbol, side by side."""
+def _test(recipe: Recipe, trainer: FlagTrainer, title: str) -> list[Ledger]:
+    """Trade the test periods side by side."""
     periods = recipe.test_periods()
     with days_bar(title, trainer.markets, periods) as tick:
-        return run_backtest(agent, trainer.markets, periods, trainer.rules, on_step=tick)
+        return run_backtest(trainer.agent, trainer.markets, periods, trainer.rules, on_step=tick)
+
+
+def _peak_megabytes() -> int:
+    """The most memory that this process held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS counts bytes, Linux kilobytes.
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))
 
 
 def _bundled(name: str) -> Path:

@@ -12,7 +12,7 @@ from flag_trl.data import MarketData, Period, period_window
 @contextmanager
 def days_bar(title: str, markets: Mapping[str, MarketData], periods: Sequence[Period]) -> Iterator[Callable[[], None]]:
     """Yield the function to call after each day; where the output is no terminal, a line at the end tells the time."""
-    days = max(period_window(market, period).length for market in markets.values() for period in periods)
+    days = max(period_window(symbol, market, p).length for symbol, market in markets.items() for p in periods)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} days"))
     clock = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from transformers import set_seed
 from trl import TrlParser
 
 from flag_trl.accounts import Costs, position_scheme
@@ -40,6 +41,10 @@ class MarketArguments:
     episode_length: int = field(default=60, metadata={"help": "Decisions in a training episode."})
     episode_stride: int | None = field(
         default=None, metadata={"help": "Days between the starts of training episodes; by default their length."}
+    )
+    notes: list[str] = field(
+        default_factory=list,
+        metadata={"help": "What every report says besides: training cut-off of the model, survivorship, trials."},
     )
     validation_length: int | None = field(
         default=None, metadata={"help": "Decisions in a validation episode; by default the whole period is one."}
@@ -107,6 +112,11 @@ class Recipe:
     def markets(self) -> dict[str, MarketData]:
         """Read every symbol's data."""
         args = self.market
+        if not isinstance(args.symbols, list) or not all(isinstance(symbol, str) for symbol in args.symbols):
+            raise SystemExit(
+                f"symbols: {args.symbols} is not a list of words; write [MSFT, JNJ], and quote what YAML reads as a "
+                "number or as yes and no, such as ['ON', '0700']"
+            )
         return {
             symbol: load_market(args.data, symbol, text_known=args.text_known, periods_per_year=args.periods_per_year)
             for symbol in args.symbols
@@ -145,29 +155,42 @@ class Recipe:
         """The untrained agent."""
         args = self.policy
         actions = self.rules().scheme.actions
+        unknown = sorted(set(args.words) - set(actions))
+        if unknown:
+            raise SystemExit(f"words: {', '.join(unknown)} is no action; the scheme has {', '.join(actions)}")
+        set_seed(self.training.seed)
         tuning = Tuning(args.tuning, args.num_trainable_layers, args.train_final_norm, args.lora_rank, args.lora_alpha)
         policy = LLMPolicy.from_pretrained(
             args.model_name_or_path, {name: args.words.get(name, name) for name in actions}, tuning
         )
-        observation = ObservationConfig(
-            args.past_returns,
-            args.momentum_bars,
-            args.volatility_bars,
-            args.text_items,
-            args.text_budget,
-            args.account_text,
-        )
-        return Agent(policy, observation, read_template(args.prompt_template), self.training.forward_batch_size)
+        policy.to(self.training.device)
+        template = read_template(args.prompt_template)
+        return Agent(policy, self.observation(), template, self.training.forward_batch_size)
 
-    def conventions(self) -> str:
-        """Costs, fill and texts in a line, for reports."""
-        args = self.trading
-        return (
-            f"{args.scheme}, fills at {args.fill.replace('_', ' ')}, commission {args.commission_bps:g} bp, slippage "
-            f"{args.slippage_bps:g} bp, borrowing {args.borrow_rate:.1%} a year; greedy actions; account text: "
-            f"{self.policy.account_text}; texts known {self.market.text_known.replace('_', ' ')}; risk-free rate 0; "
-            f"{self.market.periods_per_year} days a year"
+    def observation(self) -> ObservationConfig:
+        """What the agent is shown."""
+        args = self.policy
+        return ObservationConfig(
+            past_returns=args.past_returns,
+            momentum_bars=args.momentum_bars,
+            volatility_bars=args.volatility_bars,
+            text_items=args.text_items,
+            text_budget=args.text_budget,
+            account_text=args.account_text,
         )
+
+    def conventions(self, agent: Agent) -> list[str]:
+        """What a reader must know to judge a figure: how it was traded and measured, and the recipe's own notes."""
+        rules, costs = self.rules(), self.rules().costs
+        close = "closed" if rules.close_at_end else "left open"
+        return [
+            f"{rules.scheme.name}, fills at {rules.fill.replace('_', ' ')}, commission {costs.commission_bps:g} bp, "
+            f"slippage {costs.slippage_bps:g} bp, borrowing {costs.borrow_rate:.1%} a year, last position {close}",
+            f"greedy actions; account text: {agent.observation.account_text}; texts known "
+            f"{self.market.text_known.replace('_', ' ')}; risk-free rate 0; {self.market.periods_per_year} days a "
+            f"year; seed {self.training.seed}",
+            *self.market.notes,
+        ]
 
 
 def read_recipe(argv: Sequence[str] | None = None, extra: Any = None) -> Recipe:
@@ -182,8 +205,10 @@ def read_recipe(argv: Sequence[str] | None = None, extra: Any = None) -> Recipe:
     extra : dataclass, optional
         A script's own options.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [part for word in (sys.argv[1:] if argv is None else argv) for part in _split_config(word)]
     given = {argument.split("=")[0] for argument in arguments}
+    if arguments and arguments[-1] == "--config":
+        raise SystemExit("--config: name a recipe, such as --config recipes/quickstart.yaml")
     if "--config" in arguments and "--output_dir" not in given:
         path = Path(arguments[arguments.index("--config") + 1])
         if not path.is_file():
@@ -193,6 +218,11 @@ def read_recipe(argv: Sequence[str] | None = None, extra: Any = None) -> Recipe:
     kinds: list[Any] = [MarketArguments, RulesArguments, PolicyArguments, FlagConfig]
     parser: Any = TrlParser(kinds if extra is None else [*kinds, extra])
     return Recipe(*parser.parse_args_and_config(arguments))
+
+
+def _split_config(word: str) -> list[str]:
+    """TrlParser knows ``--config FILE`` alone, not ``--config=FILE``."""
+    return word.split("=", 1) if word.startswith("--config=") else [word]
 
 
 def _period(name: str, days: Sequence[Any]) -> Period:

@@ -10,9 +10,10 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from flag_trl.accounts import POSITION_NAMES
 from flag_trl.scripts.recipe import read_recipe
 
-POSITIONS = {"short": -1, "flat": 0, "long": 1}
+POSITIONS = {name: position for position, name in POSITION_NAMES.items()}
 STYLES = {"market": "cyan", "account": "yellow"}
 
 
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the prompt of the first symbol of the recipe, the tokens of each part, and the policy's answer."""
     recipe = read_recipe(argv, PromptArguments)
     symbol, markets, rules = recipe.market.symbols[0], recipe.markets(), recipe.rules()
+    if POSITIONS[recipe.extra.position] not in rules.scheme.positions:
+        raise SystemExit(f"no account is {recipe.extra.position} under {rules.scheme.name}; choose another --position")
     market, agent = markets[symbol], recipe.agent()
     date = recipe.extra.date or market.dates[-1]
     bar = market.index_range(date, date)[0]

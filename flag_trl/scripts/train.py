@@ -30,7 +30,7 @@ def build_trainer(recipe: Recipe) -> FlagTrainer:
 
 
 def _validation_windows(recipe: Recipe, markets: Mapping[str, MarketData], validation: Period) -> Dataset:
-    shortest = min(period_window(market, validation).length for market in markets.values())
+    shortest = min(period_window(symbol, market, validation).length for symbol, market in markets.items())
     return episode_dataset(markets, validation, length=recipe.market.validation_length or shortest)
 
 
@@ -45,7 +45,13 @@ def checkpoint_to_resume(recipe: Recipe) -> str | None:
     args = recipe.training
     last = get_last_checkpoint(str(recipe.output)) if recipe.output.is_dir() else None
     if args.resume_from_checkpoint:
-        return last if args.resume_from_checkpoint == "auto" else args.resume_from_checkpoint
+        if args.resume_from_checkpoint != "auto":
+            return str(args.resume_from_checkpoint)
+        if last is None:
+            raise SystemExit(
+                f"{recipe.output} holds no checkpoint to resume from; start without it, or check the folder"
+            )
+        return last
     if last:
         raise SystemExit(
             f"{recipe.output} holds checkpoints of an earlier run, the last is {Path(last).name}. Go on from it "
@@ -62,8 +68,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     trainer.save_state()
-    if recipe.training.push_to_hub:
-        trainer.push_to_hub()
     trainer.end()
 
 

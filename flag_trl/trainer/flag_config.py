@@ -33,7 +33,7 @@ class FlagConfig(_BaseConfig):
             Divide advantages by their standard deviation over the micro-batch, so that the entropy and KL weights mean
             the same whatever the size of the rewards.
         forward_batch_size (`int`, *optional*, defaults to `16`):
-            States a forward or backward pass; bounds the memory, not the result.
+            States a forward or backward pass: bounds the memory, and changes results by rounding alone.
     """
 
     num_generations: int = field(
@@ -69,7 +69,10 @@ class FlagConfig(_BaseConfig):
         },
     )
     forward_batch_size: int = field(
-        default=16, metadata={"help": "States a forward or backward pass; bounds the memory, not the result."}
+        default=16,
+        metadata={
+            "help": "States a forward or backward pass: bounds the memory, and changes results by rounding alone."
+        },
     )
 
     # Defaults of the parent class that do not suit this trainer.
@@ -97,6 +100,7 @@ class FlagConfig(_BaseConfig):
         if self.bf16 is None:
             # The parent would choose bf16 on a CPU too, where most processors run it at a third of fp32's speed.
             self.bf16 = not self.fp16 and not self.use_cpu and torch.cuda.is_available()
+            self.bf16 = self.bf16 and torch.cuda.is_bf16_supported(including_emulation=False)
         super().__post_init__()
         if self.baseline not in BASELINES:
             raise ValueError(f"baseline is {self.baseline!r}; choose {' or '.join(BASELINES)}")
@@ -109,6 +113,11 @@ class FlagConfig(_BaseConfig):
         if self.remove_unused_columns:
             raise ValueError(
                 "remove_unused_columns must be False: the dataset's columns name windows, not model inputs"
+            )
+        if self.push_to_hub:
+            raise ValueError(
+                "push_to_hub is not supported yet: transformers would upload a pickle of the arguments with every "
+                "checkpoint. Upload the output folder's .json and .safetensors files by hand"
             )
         if self.forward_batch_size < 1:
             raise ValueError(f"forward_batch_size is {self.forward_batch_size}; it must be at least 1")

@@ -4,13 +4,14 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
 from torch import nn
 from transformers import ProgressCallback, TrainerCallback
+from transformers.integrations import is_deepspeed_zero3_enabled
 from trl.trainer.base_trainer import _BaseTrainer
 
 from flag_trl.agent import Agent, Trajectory, play
@@ -23,6 +24,9 @@ from flag_trl.trainer.monitor import learning_metrics, trading_metrics
 from flag_trl.trainer.progress import TradingProgress
 from flag_trl.trainer.reference import ReferenceLogProbs
 from flag_trl.trainer.rollouts import Rollout, keyed_uniforms
+
+# Rewards are returns or Sharpe ratios: far below one, and far above this wherever two rollouts differ by a trade.
+NEGLIGIBLE = 1e-12
 
 
 class FlagTrainer(_BaseTrainer):
@@ -71,11 +75,13 @@ class FlagTrainer(_BaseTrainer):
         eval_dataset: Dataset | None = None,
         callbacks: list[TrainerCallback] | None = None,
     ) -> None:
-        if agent.policy.actions.names != rules.scheme.actions:
+        agent.check_actions(rules.scheme)
+        if args.n_gpu > 1:
             raise ValueError(
-                f"the policy's actions are {list(agent.policy.actions.names)}, those of the position scheme "
-                f"{rules.scheme.name!r} are {list(rules.scheme.actions)}; build the policy with words for the latter"
+                f"{args.n_gpu} GPUs in one process would be torch's DataParallel, which is not supported; "
+                "start one process a GPU: accelerate launch --config_file accelerate_configs/multi_gpu.yaml ..."
             )
+        agent.batch_size = args.forward_batch_size
         self.agent = agent
         self.markets = markets
         self.rules = rules
@@ -91,6 +97,9 @@ class FlagTrainer(_BaseTrainer):
             processing_class=agent.policy.tokenizer,
             callbacks=callbacks,
         )
+        if is_deepspeed_zero3_enabled():
+            raise ValueError("ZeRO-3 shards the weights that rollouts read, which is not supported yet; use ZeRO-2")
+        agent.trained_on = _trained_on(rules, markets, train_dataset)
         if not args.disable_tqdm:
             # The stock bar prints every log as a dictionary and judges the remaining time by the last steps alone.
             self.remove_callback(ProgressCallback)
@@ -102,7 +111,7 @@ class FlagTrainer(_BaseTrainer):
         """Roll out the batch's windows, then run the parent's step chunk by chunk so that memory stays bounded."""
         began = time.monotonic()
         rollout = self._collect(inputs["windows"])
-        chunks = list(rollout.chunks(self.args.forward_batch_size))
+        chunks = self._as_many_on_every_process(list(rollout.chunks(self.args.forward_batch_size)))
         gradients = self.accelerator.gradient_state
         last_of_step = gradients.sync_gradients
         loss = torch.zeros((), device=self.args.device)
@@ -112,7 +121,8 @@ class FlagTrainer(_BaseTrainer):
             gradients._set_sync_gradients(last_of_step and last)
             with nullcontext() if last else self.accelerator.no_sync(model):
                 loss += super().training_step(model, chunk)
-        self._metrics["transitions_per_second"].append(rollout.trajectory.active.sum() / (time.monotonic() - began))
+        rate = rollout.trajectory.active.sum() / (time.monotonic() - began)
+        self._metrics["transitions_per_second"].append(rate * self.accelerator.num_processes)
         return loss
 
     def compute_loss(
@@ -148,7 +158,9 @@ class FlagTrainer(_BaseTrainer):
             The measures of `trading_metrics`, each with the prefix.
         """
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        windows = _windows(list(cast(Dataset, dataset)))["windows"]
+        if not isinstance(dataset, Dataset):
+            raise ValueError("there is nothing to validate on: give FlagTrainer one eval_dataset of windows")
+        windows = _windows(list(dataset))["windows"]
         began = time.monotonic()
         trajectory = self._play(windows, None)
         found = self._trading_metrics(trajectory, windows)
@@ -176,10 +188,18 @@ class FlagTrainer(_BaseTrainer):
         states = self.agent.encode([o for day in trajectory.observations for o in day])
         judged = advantages(trajectory.rewards, args.gamma, args.baseline, args.num_generations)
         rollout = Rollout(trajectory, states, self._scaled(judged, trajectory.active), self._reference(states))
-        measured = {**self._trading_metrics(trajectory, accounts), **learning_metrics(rollout)}
+        learning = learning_metrics(rollout, judged[trajectory.active])
+        measured = {**self._trading_metrics(trajectory, accounts), **learning}
         for key, value in measured.items():
             self._metrics[key].append(value)
         return rollout
+
+    def _as_many_on_every_process(self, chunks: list[dict[str, torch.Tensor]]) -> list[dict[str, torch.Tensor]]:
+        """Chunks followed by some without samples, whose gradient is zero: processes that exchange gradients wait."""
+        count = torch.tensor([len(chunks)], device=self.args.device)
+        longest = int(self.accelerator.gather(count).max())
+        empty = {key: chunks[0][key][:0] for key in ("state", "actions", "advantages")}
+        return chunks + [{**chunks[0], **empty}] * (longest - len(chunks))
 
     def _play(self, windows: list[Window], uniforms: np.ndarray | None) -> Trajectory:
         env = self.rules.make(self.markets, len(windows))
@@ -188,13 +208,16 @@ class FlagTrainer(_BaseTrainer):
     def _trading_metrics(self, trajectory: Trajectory, windows: list[Window]) -> dict[str, float]:
         """Measures of the episodes, and the log return of holding the asset through the same windows."""
         held = [self.markets[w.symbol].close[[w.start, w.start + w.length]] for w in windows]
-        periods = self.markets[windows[0].symbol].periods_per_year
+        periods = [self.markets[w.symbol].periods_per_year for w in windows]
         metrics = trading_metrics(trajectory, self.rules.scheme.actions, periods)
         return {**metrics, "buy_and_hold": float(np.mean([np.log(last / first) for first, last in held]))}
 
     def _scaled(self, values: np.ndarray, active: np.ndarray) -> np.ndarray:
+        """Advantages over their deviation; zero where rollouts that all did the same leave nothing but rounding."""
         spread = values[active].std()
-        return values / spread if self.args.scale_advantages and spread > 0 else values
+        if not self.args.scale_advantages:
+            return values
+        return values / spread if spread > NEGLIGIBLE else np.zeros_like(values)
 
     # Checkpoints hold the trained weights and what the agent is shown, not the base model nor a pickle of the
     # arguments.
@@ -216,6 +239,22 @@ class FlagTrainer(_BaseTrainer):
 
     def _load_best_model(self) -> None:
         self.agent.policy.load_trained(str(self.state.best_model_checkpoint))
+
+
+def _trained_on(
+    rules: TradingRules, markets: Mapping[str, MarketData], dataset: Dataset | None
+) -> dict[str, str] | None:
+    """What a saved agent must be compared with before it is tested: its rules and its days."""
+    if not dataset:
+        return None
+    first = min(dataset["start_date"])
+    last = max(
+        markets[symbol].dates[start + length]
+        for symbol, start, length in zip(dataset["symbol"], dataset["start"], dataset["length"], strict=True)
+    )
+    symbols = ", ".join(sorted(set(dataset["symbol"])))
+    scheme = f"{rules.scheme.name} ({', '.join(rules.scheme.actions)})"
+    return {"symbols": symbols, "first_day": first, "last_day": str(last), "scheme": scheme, "fill": rules.fill}
 
 
 def _windows(rows: list[dict[str, Any]]) -> dict[str, list[Window]]:

@@ -1,5 +1,7 @@
 """What training logs about its rollouts."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -9,8 +11,10 @@ from flag_trl.trainer.losses import entropy, kl_divergence
 from flag_trl.trainer.rollouts import Rollout
 
 
-def trading_metrics(trajectory: Trajectory, actions: tuple[str, ...], periods_per_year: int) -> dict[str, float]:
-    """Measures of N episodes.
+def trading_metrics(
+    trajectory: Trajectory, actions: tuple[str, ...], periods_per_year: Sequence[int]
+) -> dict[str, float]:
+    """Measures of N episodes, each with its market's bars a year.
 
     Returns
     -------
@@ -21,7 +25,9 @@ def trading_metrics(trajectory: Trajectory, actions: tuple[str, ...], periods_pe
     """
     active = trajectory.active
     log_returns = trajectory.infos["log_return"]
-    sharpes = [sharpe_ratio(np.expm1(log_returns[active[:, n], n]), periods_per_year) for n in range(active.shape[1])]
+    sharpes = [
+        sharpe_ratio(np.expm1(log_returns[active[:, n], n]), periods_per_year[n]) for n in range(active.shape[1])
+    ]
     defined = [value for value in sharpes if np.isfinite(value)]
     counts = np.bincount(trajectory.actions[active], minlength=len(actions))
     return {
@@ -32,12 +38,11 @@ def trading_metrics(trajectory: Trajectory, actions: tuple[str, ...], periods_pe
     }
 
 
-def learning_metrics(rollout: Rollout) -> dict[str, float]:
-    """Entropy and KL to the untouched model, in nats a decision, and mean and deviation of the advantages."""
+def learning_metrics(rollout: Rollout, advantages: np.ndarray) -> dict[str, float]:
+    """Entropy and KL to the untouched model, in nats a decision, and mean and deviation of the unscaled advantages."""
     active = rollout.trajectory.active
     log_probs = torch.from_numpy(rollout.trajectory.probabilities[active]).log()
     reference = rollout.reference[rollout.states.index].double()
-    advantages = rollout.advantages[active]
     return {
         "entropy": float(entropy(log_probs).mean()),
         "kl": float(kl_divergence(log_probs, reference).mean()),

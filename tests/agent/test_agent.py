@@ -58,7 +58,8 @@ def test_a_restored_agent_decides_the_same(tiny_model, tokenizer, tmp_path) -> N
                 parameter.mul_(1.1)
     agent.save(tmp_path / "agent")
     restored = Agent.from_pretrained(tmp_path / "agent")
-    assert restored.observation == agent.observation
+    assert restored.observation == ObservationConfig(past_returns=2, account_text="full")
+    assert restored.prompts.template == template
     assert np.array_equal(restored.decide(SEEN).probabilities, agent.decide(SEEN).probabilities)
 
 
@@ -87,3 +88,19 @@ def test_the_same_numbers_draw_the_same_actions_in_any_company(agent, walk) -> N
         for n, window in enumerate(windows)
     ]
     assert np.array_equal(together.actions, np.stack(alone, axis=1))
+
+
+def test_an_agent_that_was_trained_remembers_on_what(agent, tmp_path, tiny_model, tokenizer) -> None:
+    tiny_model().save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    agent = Agent(LLMPolicy.from_pretrained(tmp_path / "base", tuning=Tuning(num_trainable_layers=2)))
+    agent.trained_on = {"scheme": "all_in (sell, hold, buy)", "last_day": "2020-01-31"}
+    agent.save(tmp_path / "agent")
+    assert Agent.from_pretrained(tmp_path / "agent").trained_on == agent.trained_on
+
+
+def test_weights_that_are_not_numbers_stop_the_agent_instead_of_selling(agent) -> None:
+    with torch.no_grad():
+        next(p for p in agent.policy.parameters() if p.requires_grad).fill_(float("nan"))
+    with pytest.raises(ValueError, match="not numbers.*Lower learning_rate"):
+        agent.decide(SEEN)

@@ -31,7 +31,7 @@ def compared():
     close = 100 * np.exp(np.cumsum(random.normal(0.002, 0.02, 80)))
     market = MarketData("AAA", DATES, close, open=close)
     (ledger,) = run_backtest(RandomLegal(7), {"AAA": market}, [PERIOD], RULES)
-    fixed, draws = run_baselines(market, PERIOD, RULES, draws=20)
+    fixed, draws = run_baselines("AAA", market, PERIOD, RULES, draws=20)
     return ledger, fixed, draws, compare({"trained": ledger, **fixed}, draws)
 
 
@@ -86,20 +86,48 @@ def test_a_policy_that_is_one_position_is_called_by_its_name(name, says, compare
     assert says in in_words(fixed[name], figures, name)
 
 
+def history(earned: list[float], held: list[float]) -> list[dict[str, float]]:
+    return [{"log_return": own, "buy_and_hold": other} for own, other in zip(earned, held, strict=True)]
+
+
 def test_a_return_that_only_follows_the_market_is_no_learning() -> None:
-    rising = [{"episode_return": 0.01 * i, "buy_and_hold": 0.01 * i + 0.001 * (i % 2)} for i in range(12)]
-    text, figures = learning_in_words(rising)
-    assert figures["last_third"]["episode_return"]["mean"] > figures["first_third"]["episode_return"]["mean"]
-    assert "no rise beyond the luck of the windows" in text
+    market = [0.01 * i for i in range(12)]
+    noise = [0.001 * (i % 2) for i in range(12)]
+    text, figures = learning_in_words(history([m + n for m, n in zip(market, noise, strict=True)], market))
+    assert figures["as_earned"]["difference"][1] > 0
+    assert "No rise can be claimed" in text
 
 
-def test_a_rise_against_the_market_is_said_with_its_intervals() -> None:
+@pytest.mark.parametrize(("slope", "says"), [(0.01, "the return rose."), (-0.01, "the return fell.")])
+def test_a_change_against_the_market_is_said_with_its_interval_and_its_confound(slope, says) -> None:
     random = np.random.default_rng(0)
-    rows = [{"episode_return": 0.01 * i + random.normal(0, 0.001), "buy_and_hold": 0.0} for i in range(12)]
-    text, figures = learning_in_words(rows)
-    assert "overlap" not in text
-    low, high = figures["last_third"]["less_buy_and_hold"]["interval"]
-    assert low < figures["last_third"]["less_buy_and_hold"]["mean"] < high
+    text, figures = learning_in_words(history([slope * i + random.normal(0, 0.001) for i in range(12)], [0.0] * 12))
+    difference, low, high = figures["less_buy_and_hold"]["difference"]
+    assert low < difference < high and says in text and "not yet skill" in text
+
+
+def test_too_few_updates_have_no_interval_and_claim_nothing() -> None:
+    text, figures = learning_in_words(history([0.1, 0.2], [0.0, 0.0]))
+    assert figures["as_earned"]["difference"][1:] == [None, None] and "No rise can be claimed" in text
+
+
+def test_a_ruined_account_is_reported_and_not_a_crash() -> None:
+    from flag_trl.accounts import Signed
+
+    close = 100 * np.ones(30)
+    close[10:] = 300 + np.arange(20)
+    market = MarketData("AAA", np.datetime64("2020-01-01") + np.arange(30), close)
+    rules, period = TradingRules(scheme=Signed(), fill="same_close"), Period("p", "2020-01-02", "2020-01-30")
+
+    class AlwaysShort(RandomLegal):
+        def decide(self, observations, uniforms=None):
+            return super().decide(observations, np.zeros(len(observations)))
+
+    (ledger,) = run_backtest(AlwaysShort(), {"AAA": market}, [period], rules)
+    fixed, draws = run_baselines("AAA", market, period, rules, draws=5)
+    figures = compare({"trained": ledger, **fixed}, draws)
+    assert figures["trained"]["standard"]["CR"] < -100 and figures["trained"]["standard"]["SR"] is None
+    assert "ended at -" in in_words(ledger, figures)
 
 
 def test_the_picture_is_written(compared, tmp_path) -> None:

@@ -70,7 +70,7 @@ def test_a_fill_is_dated_by_the_day_it_happens(fill: str, day: int) -> None:
     assert first["price"] == pytest.approx(price)
 
 
-def test_a_ruined_account_has_books_up_to_its_end() -> None:
+def test_a_ruined_account_keeps_its_debt_and_acts_no_more() -> None:
     close = np.array([100.0, 101, 99, 250, 260, 270])
     ruinous = MarketData("AAA", DATES[:6], close)
 
@@ -80,7 +80,9 @@ def test_a_ruined_account_has_books_up_to_its_end() -> None:
 
     rules = TradingRules(scheme=Signed(), fill="same_close")
     (ledger,) = run_backtest(AlwaysShort(), {"AAA": ruinous}, [Period("p", DATES[0], DATES[5])], rules)
-    assert len(ledger.equity) == 4 and ledger.equity["equity"].iloc[-1] <= 0
+    after = ledger.equity.iloc[3:]
+    assert len(ledger.equity) == 6 and after["equity"].nunique() == 1 and after["equity"].iloc[0] <= 0
+    assert ledger.equity["action"].tolist() == ["", "sell", "sell", "sell", "", ""]
 
 
 def test_files_hold_what_the_ledger_holds(tmp_path) -> None:

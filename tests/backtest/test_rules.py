@@ -5,7 +5,7 @@ import pytest
 
 from flag_trl.accounts import AllIn, Signed, Target
 from flag_trl.backtest import RandomLegal, always_cash, buy_and_hold, measures, run_backtest
-from flag_trl.data import Period, load_market
+from flag_trl.data import MarketData, Period, load_market
 from flag_trl.envs import TradingRules
 from flag_trl.observations import Observation
 
@@ -49,3 +49,21 @@ def test_random_takes_each_legal_action_equally_often_and_no_other() -> None:
     actions = RandomLegal(0).decide(flat).actions
     counts = np.bincount(actions, minlength=3)
     assert counts[0] == 0 and abs(counts[1] - 2000) < 5 * np.sqrt(1000)
+
+
+def test_the_benchmarks_measures_are_left_out_where_orders_fill_at_the_next_open() -> None:
+    close = 100 + np.arange(30.0)
+    market = MarketData("AAA", np.datetime64("2020-01-01") + np.arange(30), close, open=close)
+    period = Period("p", "2020-01-05", "2020-01-30")
+    (ledger,) = run_backtest(buy_and_hold(AllIn()), {"AAA": market}, [period], TradingRules(fill="next_open"))
+    found = measures(ledger)
+    assert set(found["investorbench"].values()) == {None} and found["standard"]["CR"] > 0
+
+
+def test_a_position_closed_on_the_last_bar_counts_with_the_weight_it_had() -> None:
+    close = 100 + np.arange(30.0)
+    market = MarketData("AAA", np.datetime64("2020-01-01") + np.arange(30), close)
+    scheme = Target((0.0, 0.25))
+    rules = TradingRules(scheme=scheme, fill="same_close", close_at_end=True)
+    (ledger,) = run_backtest(buy_and_hold(scheme), {"AAA": market}, [Period("p", "2020-01-05", "2020-01-30")], rules)
+    assert measures(ledger)["standard"]["exposure"] == pytest.approx(25, abs=0.5)

@@ -93,6 +93,7 @@ def test_a_cut_text_is_the_longest_run_of_whole_words_that_fits(text: str, budge
         ({"account_text": "all"}, "position or full"),
         ({"past_returns": -1}, "past_returns is -1"),
         ({"volatility_bars": 1}, "needs two returns"),
+        ({"volatility_bars": -5}, "volatility_bars is -5"),
     ],
 )
 def test_a_configuration_that_means_nothing_is_refused(wrong, says) -> None:

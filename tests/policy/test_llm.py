@@ -130,3 +130,16 @@ def test_weights_of_another_policy_are_refused(tiny_policy, tmp_path) -> None:
 def test_a_folder_that_is_not_there_is_named_with_the_remedy(tmp_path) -> None:
     with pytest.raises(ValueError, match="no model folder at models/nothing.*convert-gguf"):
         LLMPolicy.from_pretrained("models/nothing")
+
+
+def test_a_saved_policy_is_not_loaded_as_another(tiny_model, tokenizer, tmp_path) -> None:
+    tiny_model().save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    LLMPolicy.from_pretrained(tmp_path / "base", tuning=TOP).save_pretrained(tmp_path / "trained")
+    with pytest.raises(ValueError, match="holds a policy with words.*were asked for"):
+        LLMPolicy.from_pretrained(tmp_path / "trained", tuning=Tuning("full"))
+
+
+def test_a_policy_that_does_not_know_its_base_model_is_not_saved(tiny_model, tokenizer, tmp_path) -> None:
+    with pytest.raises(ValueError, match="does not know its base model"):
+        LLMPolicy(tiny_model(), tokenizer, tuning=TOP).save_pretrained(tmp_path)

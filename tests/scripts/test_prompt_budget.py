@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from flag_trl.accounts import AllIn
-from flag_trl.observations import Observation, ObservationConfig, Observer
+from flag_trl.observations import Observation, Observer
 from flag_trl.prompts import PromptBuilder
 from flag_trl.scripts.recipe import read_recipe
 
@@ -18,12 +18,11 @@ def test_no_prompt_of_the_demo_is_longer_than_eighty_tokens(real_model: Path) ->
     recipe = read_recipe(["--config", str(QUICKSTART)])
     words = {name: name for name in AllIn.actions}
     prompts = PromptBuilder(AutoTokenizer.from_pretrained(real_model), words)
-    config = ObservationConfig(past_returns=recipe.policy.past_returns)
     markets = recipe.markets()
     train, _, tests = recipe.periods()
     market = markets["MSFT"]
     first, last = market.index_range(train.start, tests[-1].end)
-    observer = Observer(markets, config, recipe.rules().fill)
+    observer = Observer(markets, recipe.observation(), recipe.rules().fill)
     legal = {"Position: flat.": (False, True, True), "Position: long.": (True, True, False)}
     longest = max(
         len(prompts.build(Observation(observer.market_text(0, bar), account, allowed)).token_ids)

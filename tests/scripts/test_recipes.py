@@ -52,3 +52,33 @@ def test_an_unknown_test_period_is_refused_with_those_there_are() -> None:
     recipe = read_recipe(["--config", str(REPOSITORY / "recipes/quickstart.yaml")])
     with pytest.raises(SystemExit, match="no test period soon; the recipe has paper_window, later"):
         recipe.test_periods(["soon"])
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("symbols: [MSFT, ON]", r"symbols: \['MSFT', True\].*quote"),
+        ("symbols: MSFT", "not a list of words"),
+    ],
+)
+def test_symbols_that_yaml_reads_as_something_else_are_refused(line, says, tmp_path) -> None:
+    (tmp_path / "r.yaml").write_text(line)
+    with pytest.raises(SystemExit, match=says):
+        read_recipe(["--config", str(tmp_path / "r.yaml")]).markets()
+
+
+def test_a_word_for_an_action_that_there_is_not_is_refused(tmp_path) -> None:
+    (tmp_path / "r.yaml").write_text("words: {purchase: Buy}")
+    with pytest.raises(SystemExit, match="purchase is no action; the scheme has sell, hold, buy"):
+        read_recipe(["--config", str(tmp_path / "r.yaml")]).agent()
+
+
+@pytest.mark.parametrize("spelling", [["--config", "{}"], ["--config={}"]])
+def test_both_spellings_of_config_are_understood(spelling) -> None:
+    path = str(REPOSITORY / "recipes/quickstart.yaml")
+    assert read_recipe([part.format(path) for part in spelling]).output == Path("outputs/quickstart")
+
+
+def test_config_without_a_file_is_answered_with_a_sentence() -> None:
+    with pytest.raises(SystemExit, match="--config: name a recipe"):
+        read_recipe(["--config"])

@@ -71,6 +71,39 @@ def test_a_finished_run_is_neither_overwritten_nor_resumed_unasked(recipe) -> No
         train.main(recipe)
     train.main([*recipe, "--resume_from_checkpoint", "auto", "--max_steps", "4"])
     assert Path("outputs/walk/checkpoint-4").is_dir()
+    with pytest.raises(SystemExit, match="outputs/elsewhere holds no checkpoint"):
+        train.main([*recipe, "--resume_from_checkpoint", "auto", "--output_dir", "outputs/elsewhere"])
+
+
+def test_the_demo_clears_its_own_run_and_no_other(recipe) -> None:
+    train.main(recipe)
+    with pytest.raises(SystemExit, match="outputs/walk holds a run that is not the demo's"):
+        demo.main(recipe)
+    assert Path("outputs/walk/policy.safetensors").is_file()
+    own = [*recipe, "--output_dir", "outputs/own"]
+    demo.main(own)
+    Path("outputs/own/notes.txt").write_text("mine")
+    demo.main(own)
+    assert Path("outputs/own/notes.txt").read_text() == "mine" and Path("outputs/own/results.json").is_file()
+
+
+def test_an_agent_is_not_tested_under_rules_it_was_not_trained_for(recipe) -> None:
+    train.main(recipe)
+    with pytest.raises(SystemExit, match="trained with scheme all_in .* the recipe has signed"):
+        backtest.main([*recipe, "--scheme", "signed"])
+
+
+def test_test_days_that_were_trained_on_are_told(recipe, capsys) -> None:
+    train.main(recipe)
+    text = Path("walk.yaml").read_text()
+    Path("late.yaml").write_text(
+        text.replace("[2020-01-20, 2020-03-10]", "[2020-01-20, 2020-02-10]")
+        .replace("later: [2020-05-11", "later: [2020-03-02")
+        .replace("paper_window: [2020-04-01, 2020-05-10]", "")
+        .replace("validation_period: [2020-03-11, 2020-03-31]", "validation_period: [2020-02-11, 2020-03-01]")
+    )
+    backtest.main(["--config", "late.yaml", "--policy", "outputs/walk"])
+    assert "WARNING: later holds days up to 2020-03-10 of its training" in capsys.readouterr().out
 
 
 def test_the_demo_writes_its_results_in_the_agreed_form(recipe, capsys) -> None:
@@ -85,13 +118,15 @@ def test_the_demo_writes_its_results_in_the_agreed_form(recipe, capsys) -> None:
         assert policies["cash"]["standard"]["SR"] is None
     assert results["wall_s"] > 0 and results["peak_rss_mb"] > 0
     shown = capsys.readouterr().out
-    assert "The trained policy ended at" in shown and "Mean return an episode" in shown
+    assert "The trained policy ended at" in shown and "Mean log return an episode" in shown
 
 
 def test_show_prompt_prints_the_prompt_and_counts_its_tokens(recipe, capsys) -> None:
     show_prompt.main([*recipe, "--date", "2020-04-14", "--position", "long"])
     shown = capsys.readouterr().out
     assert "Position: long. Allowed: sell, hold." in shown and "tokens: task" in shown
+    with pytest.raises(SystemExit, match="no account is short under all_in"):
+        show_prompt.main([*recipe, "--position", "short"])
 
 
 @pytest.mark.parametrize("untrained", [True, False])

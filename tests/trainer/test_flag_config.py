@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from transformers import TrainingArguments
 
 from flag_trl.trainer import FlagConfig
 
@@ -16,6 +17,7 @@ from flag_trl.trainer import FlagConfig
         ({"gamma": 1.5}, r"gamma is 1.5; it must lie in \(0, 1\]"),
         ({"forward_batch_size": 0}, "forward_batch_size is 0"),
         ({"remove_unused_columns": True}, "columns name windows"),
+        ({"push_to_hub": True}, "pickle.*by hand"),
     ],
 )
 def test_an_option_that_means_nothing_is_refused(options, says, tmp_path) -> None:
@@ -30,7 +32,8 @@ def test_precision_is_single_without_a_gpu(tmp_path) -> None:
 
 def test_every_own_option_is_in_the_docstring_as_in_its_help() -> None:
     documented = " ".join(FlagConfig.__doc__.split()).replace("`", "").replace('"', "")
-    for option in ("num_generations", "baseline", "gamma", "entropy_coef", "kl_coef", "forward_batch_size"):
-        field = next(field for field in dataclasses.fields(FlagConfig) if field.name == option)
-        text = field.metadata["help"].replace("`", "")
-        assert text in documented, option
+    own = set(FlagConfig.__annotations__) - set(TrainingArguments.__dataclass_fields__)
+    assert {"num_generations", "scale_advantages", "forward_batch_size"} <= own
+    for field in dataclasses.fields(FlagConfig):
+        if field.name in own:
+            assert field.metadata["help"].replace("`", "") in documented, field.name

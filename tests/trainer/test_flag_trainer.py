@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import GradientState
 from transformers import Trainer, TrainerCallback
 from trl.trainer.base_trainer import _BaseTrainer
 
 from flag_trl.accounts import Target
 from flag_trl.agent import Agent
+from flag_trl.data import Window
 from flag_trl.envs import TradingRules
 from flag_trl.policy import Tuning
 from flag_trl.trainer import FlagTrainer
@@ -52,7 +55,7 @@ def test_three_steps_and_three_after_a_resume_equal_six_to_the_last_bit(tuning, 
     assert resumed.state.global_step == 6
     there, here = weights(straight), weights(resumed)
     assert all(torch.equal(here[name], there[name]) for name in there)
-    same = ("episode_return", "kl", "entropy", "advantage_std")
+    same = ("loss", "grad_norm", "episode_return", "kl", "entropy", "advantage_std")
     logs = [[row[key] for key in same] for t in (straight, resumed) for row in t.state.log_history if "kl" in row]
     assert logs[:6] == logs[6:]
 
@@ -151,10 +154,45 @@ def test_an_interrupted_run_goes_on_from_its_last_checkpoint(make_trainer, tmp_p
 def test_the_private_names_that_are_relied_on_are_there() -> None:
     """A new TRL or transformers that renames one of these fails here first, by name."""
     own = {name for name in vars(FlagTrainer) if callable(getattr(FlagTrainer, name)) and not name.startswith("__")}
-    helpers = {"_collect", "_play", "_trading_metrics", "_scaled"}
+    helpers = {"_collect", "_play", "_trading_metrics", "_scaled", "_as_many_on_every_process"}
     assert all(hasattr(_BaseTrainer, name) for name in own - helpers)
     assert {"_tag_names", "_name", "_paper", "loss_is_scaled_for_ga"} <= set(vars(_BaseTrainer))
+    assert hasattr(GradientState, "_set_sync_gradients") and hasattr(Accelerator, "no_sync")
     assert all(hasattr(Trainer, name) for name in ("_load_best_model", "_load_from_checkpoint", "_save"))
+
+
+def test_rollouts_that_all_did_the_same_push_nowhere(make_trainer, monkeypatch) -> None:
+    trainer = make_trainer(num_generations=8, per_device_train_batch_size=1)
+    monkeypatch.setattr(
+        "flag_trl.trainer.flag_trainer.keyed_uniforms", lambda windows, n, *a, **k: np.full((5, n), 0.99)
+    )
+    rollout = trainer._collect([Window("AAA", 10, 5)])
+    assert rollout.trajectory.rewards.any() and not rollout.advantages.any()
+
+
+def test_a_checkpoint_brings_back_what_the_untouched_model_said(make_trainer, tmp_path) -> None:
+    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 2, "output_dir": str(tmp_path / "run")}
+    trainer, other = make_trainer(**options), make_trainer(**options)
+    trainer.train()
+    other._load_from_checkpoint(str(tmp_path / "run" / "checkpoint-2"))
+    assert other._reference._rows.keys() == trainer._reference._rows.keys()
+    assert all(np.array_equal(row, trainer._reference._rows[key]) for key, row in other._reference._rows.items())
+
+
+def test_validation_without_windows_is_refused(make_trainer) -> None:
+    with pytest.raises(ValueError, match="nothing to validate on"):
+        make_trainer(validate=False).evaluate()
+
+
+def test_a_chunk_without_samples_has_a_gradient_of_zero(make_trainer, monkeypatch) -> None:
+    trainer = make_trainer()
+    chunks = list(trainer._collect([Window("AAA", 10, 5)]).chunks(16))
+    monkeypatch.setattr(trainer.accelerator, "gather", lambda count: torch.tensor([len(chunks), len(chunks) + 1]))
+    padded = trainer._as_many_on_every_process(chunks)
+    assert len(padded) == len(chunks) + 1
+    trainer.compute_loss(trainer.model, padded[-1]).backward()
+    gradients = [p.grad for p in trainer.model.parameters() if p.requires_grad]
+    assert all(gradient is not None and not gradient.any() for gradient in gradients)
 
 
 @pytest.mark.real_model
