@@ -12,6 +12,9 @@ MODEL  := models/SmolLM2-135M-Instruct
 # elsewhere: do not insist.
 CPU_TORCH := --no-deps --extra-index-url https://download.pytorch.org/whl/cpu --retries 1 --timeout 15
 
+# DeepSpeed guesses its device aloud at every import unless told.
+export DS_ACCELERATOR ?= $(if $(shell command -v nvidia-smi),cuda,cpu)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup model demo test lint clean
 

@@ -70,8 +70,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     # The script's own parser prints its usage under this name.
     sys.argv[0] = f"flag-trl {name}"
-    status = import_module(COMMANDS[name].module).main(arguments)
-    return int(status or 0)
+    script = import_module(COMMANDS[name].module)
+    from flag_trl.data import DataError
+
+    try:
+        return int(script.main(arguments) or 0)
+    except (DataError, FileNotFoundError) as error:
+        # What is wrong with a user's files needs no traceback.
+        print(f"flag-trl {name}: {error}", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import pytest
 
 import flag_trl
 from flag_trl import cli
+from flag_trl.data import DataError
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "pandas", "numpy", "gymnasium")
 
@@ -80,3 +81,18 @@ def test_all_that_follows_a_command_reaches_its_script_unread(
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_has_a_script(name: str) -> None:
     assert find_spec(cli.COMMANDS[name].module) is not None
+
+
+@pytest.mark.parametrize("error", [DataError("prices.csv, row 3, close: 0"), FileNotFoundError("no model at x")])
+def test_what_is_wrong_with_a_users_files_is_a_sentence_and_no_traceback(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(argv: list[str]) -> None:
+        raise error
+
+    script = ModuleType("flag_trl.scripts.train")
+    script.main = fail
+    monkeypatch.setitem(sys.modules, "flag_trl.scripts.train", script)
+    monkeypatch.setattr(sys, "argv", ["flag-trl"])
+    assert cli.main(["train"]) == 2
+    assert capsys.readouterr().err == f"flag-trl train: {error}\n"

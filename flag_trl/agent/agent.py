@@ -128,12 +128,12 @@ class Agent:
 
         Raises
         ------
-        ValueError
+        FileNotFoundError
             If the folder holds no saved agent.
         """
         file = Path(folder) / AGENT_FILE
         if not file.is_file():
-            raise ValueError(f"{folder} holds no trained agent: there is no {AGENT_FILE} in it")
+            raise FileNotFoundError(f"{folder} holds no trained agent: there is no {AGENT_FILE} in it")
         saved = json.loads(file.read_text())
         policy = LLMPolicy.from_pretrained(folder)
         agent = cls(policy, ObservationConfig(**saved["observation"]), saved["template"], batch_size)

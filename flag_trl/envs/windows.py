@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flag_trl.data import MarketData, Window
+from flag_trl.data import DataError, MarketData, Window
 
 DEFAULT_LENGTH = 64
 """Decisions in a window drawn by the environment itself; fewer where a market is shorter."""
@@ -113,7 +113,7 @@ def _opens(symbols: Sequence[str], markets: Sequence[MarketData]) -> list[np.nda
     opens = []
     for symbol, market in zip(symbols, markets, strict=True):
         if market.open is None:
-            raise ValueError(
+            raise DataError(
                 f"{symbol} has closes but no opens, so nothing can fill at the next open; choose fill: same_close, or "
                 "data with opens"
             )

@@ -84,14 +84,16 @@ class LLMPolicy(nn.Module):
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such folder.
         ValueError
-            If there is no such folder, or a saved policy has other words or another tuning than those given.
+            If a saved policy has other words or another tuning than those given.
         """
         folder = Path(name_or_path)
         if (folder / CONFIG_FILE).is_file():
             return cls._from_saved(folder, words, tuning, dtype)
         if not folder.is_dir() and str(name_or_path).startswith((".", "/", "models/", "outputs/")):
-            raise ValueError(
+            raise FileNotFoundError(
                 f"no model folder at {name_or_path}; `flag-trl convert-gguf --output {name_or_path}` makes the "
                 "bundled SmolLM2-135M-Instruct, or give another folder or a Hub id"
             )

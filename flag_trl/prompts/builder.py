@@ -146,11 +146,11 @@ def read_template(path: str | Path | None) -> str | None:
 
     Raises
     ------
-    ValueError
+    FileNotFoundError
         If there is no such file.
     """
     if path is None:
         return None
     if not Path(path).is_file():
-        raise ValueError(f"no prompt template at {path}")
+        raise FileNotFoundError(f"no prompt template at {path}")
     return Path(path).read_text()

@@ -64,7 +64,7 @@ def test_a_restored_agent_decides_the_same(tiny_model, tokenizer, tmp_path) -> N
 
 
 def test_a_folder_without_an_agent_is_named(tmp_path) -> None:
-    with pytest.raises(ValueError, match="holds no trained agent"):
+    with pytest.raises(FileNotFoundError, match="holds no trained agent"):
         Agent.from_pretrained(tmp_path)
 
 

@@ -128,7 +128,7 @@ def test_weights_of_another_policy_are_refused(tiny_policy, tmp_path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named_with_the_remedy(tmp_path) -> None:
-    with pytest.raises(ValueError, match="no model folder at models/nothing.*convert-gguf"):
+    with pytest.raises(FileNotFoundError, match="no model folder at models/nothing.*convert-gguf"):
         LLMPolicy.from_pretrained("models/nothing")
 
 

@@ -111,5 +111,5 @@ def test_a_template_of_the_users_own_is_used(tokenizer, tmp_path) -> None:
 
 
 def test_a_missing_template_file_is_named(tmp_path) -> None:
-    with pytest.raises(ValueError, match="no prompt template at .*absent.jinja"):
+    with pytest.raises(FileNotFoundError, match="no prompt template at .*absent.jinja"):
         read_template(tmp_path / "absent.jinja")

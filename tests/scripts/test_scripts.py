@@ -135,7 +135,7 @@ def test_a_backtest_says_whose_it_is(untrained, recipe, capsys) -> None:
         backtest.main([*recipe, "--policy", "untrained", "--period", "later"])
         assert "The untrained policy ended at" in capsys.readouterr().out
     else:
-        with pytest.raises(ValueError, match="outputs/walk holds no trained agent"):
+        with pytest.raises(FileNotFoundError, match="outputs/walk holds no trained agent"):
             backtest.main(recipe)
 
 

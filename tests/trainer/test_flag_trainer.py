@@ -16,7 +16,7 @@ from flag_trl.agent import Agent
 from flag_trl.data import Window
 from flag_trl.envs import TradingRules
 from flag_trl.policy import Tuning
-from flag_trl.trainer import FlagTrainer
+from flag_trl.trainer import FlagConfig, FlagTrainer
 
 TUNINGS = [Tuning("top_layers", 2), Tuning("lora", 2, lora_rank=2), Tuning("full")]
 
@@ -133,6 +133,18 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(make_trainer)
 def test_a_scheme_whose_actions_the_policy_does_not_know_is_refused(make_trainer) -> None:
     with pytest.raises(ValueError, match="policy's actions are.*sell.*'target'.*'0%'.*words for the latter"):
         make_trainer(rules=TradingRules(scheme=Target()))
+
+
+def test_zero_3_is_refused_by_name(make_trainer, monkeypatch) -> None:
+    monkeypatch.setattr("flag_trl.trainer.flag_trainer.is_deepspeed_zero3_enabled", lambda: True)
+    with pytest.raises(ValueError, match="ZeRO-3 .* not supported yet; use ZeRO-2"):
+        make_trainer()
+
+
+def test_several_gpus_in_one_process_are_refused_with_the_remedy(make_trainer, monkeypatch) -> None:
+    monkeypatch.setattr(FlagConfig, "n_gpu", 2)
+    with pytest.raises(ValueError, match="2 GPUs in one process.*accelerate launch"):
+        make_trainer()
 
 
 def test_an_interrupted_run_goes_on_from_its_last_checkpoint(make_trainer, tmp_path) -> None:
