@@ -19,6 +19,11 @@ from flag_trl.policy import LLMPolicy, Tuning
 from flag_trl.prompts import read_template
 from flag_trl.trainer import FlagConfig
 
+USAGE = "%(prog)s --config RECIPE [--option VALUE ...]"
+DESCRIPTION = """A recipe is a YAML file of the options below, without the dashes; those on the command line come on
+top. Example: %(prog)s --config recipes/quickstart.yaml --symbols JNJ --seed 1. The first options say what is traded,
+the next how, then which model decides and what it reads; from --output_dir on they are those of the trainer."""
+
 
 @dataclass
 class MarketArguments:
@@ -206,17 +211,17 @@ def read_recipe(argv: Sequence[str] | None = None, extra: Any = None) -> Recipe:
         A script's own options.
     """
     arguments = [part for word in (sys.argv[1:] if argv is None else argv) for part in _split_config(word)]
-    given = {argument.split("=")[0] for argument in arguments}
+    given = {argument.split("=")[0].replace("-", "_") for argument in arguments}
     if arguments and arguments[-1] == "--config":
         raise SystemExit("--config: name a recipe, such as --config recipes/quickstart.yaml")
-    if "--config" in arguments and "--output_dir" not in given:
+    if "--config" in arguments and "__output_dir" not in given:
         path = Path(arguments[arguments.index("--config") + 1])
         if not path.is_file():
             raise SystemExit(f"no recipe at {path}; recipes/ holds those that come with flag-trl")
         if "output_dir" not in (yaml.safe_load(path.read_text()) or {}):
             arguments += ["--output_dir", f"outputs/{path.stem}"]
     kinds: list[Any] = [MarketArguments, RulesArguments, PolicyArguments, FlagConfig]
-    parser: Any = TrlParser(kinds if extra is None else [*kinds, extra])
+    parser: Any = TrlParser(kinds if extra is None else [*kinds, extra], usage=USAGE, description=DESCRIPTION)
     return Recipe(*parser.parse_args_and_config(arguments))
 
 

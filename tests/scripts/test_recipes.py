@@ -82,3 +82,16 @@ def test_both_spellings_of_config_are_understood(spelling) -> None:
 def test_config_without_a_file_is_answered_with_a_sentence() -> None:
     with pytest.raises(SystemExit, match="--config: name a recipe"):
         read_recipe(["--config"])
+
+
+@pytest.mark.parametrize("spelling", ["--output_dir", "--output-dir"])
+def test_an_output_folder_that_is_named_is_used(spelling) -> None:
+    arguments = ["--config", str(REPOSITORY / "recipes/quickstart.yaml"), spelling, "elsewhere"]
+    assert read_recipe(arguments).output == Path("elsewhere")
+
+
+def test_help_says_what_a_recipe_is_and_shows_a_line_that_runs(capsys) -> None:
+    with pytest.raises(SystemExit):
+        read_recipe(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "A recipe is a YAML file" in shown and "--config recipes/quickstart.yaml" in shown
