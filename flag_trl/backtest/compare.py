@@ -7,7 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from flag_trl.backtest.ledger import Ledger
-from flag_trl.backtest.measures import intervals, measures
+from flag_trl.backtest.measures import intervals, measures, nulls
 from flag_trl.metrics import mean_difference_interval, mean_interval
 
 Figures = dict[str, Any]
@@ -118,7 +118,7 @@ def learning_in_words(history: Sequence[Mapping[str, float]]) -> tuple[str, Figu
         key: {
             "first_third": _with_interval(values[:third]),
             "last_third": _with_interval(values[-third:]),
-            "difference": _defined(mean_difference_interval(values[-third:], values[:third])),
+            "difference": nulls(mean_difference_interval(values[-third:], values[:third])),
         }
         for key, values in (("as_earned", earned), ("less_buy_and_hold", excess))
     }
@@ -147,12 +147,8 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _defined(values: Sequence[float]) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
-
-
 def _with_interval(values: np.ndarray) -> list[float | None]:
-    return _defined([float(values.mean()), *mean_interval(values)])
+    return nulls([float(values.mean()), *mean_interval(values)])
 
 
 def _in_brackets(mean: float | None, low: float | None, high: float | None) -> str:

@@ -1,5 +1,6 @@
 """The measures of a ledger under both conventions."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -59,13 +60,14 @@ def intervals(ledger: Ledger, benchmark: Ledger) -> dict[str, Any]:
     """
     own = sharpe_interval(ledger.returns, ledger.periods_per_year)
     paired = sharpe_difference_interval(ledger.returns, benchmark.returns, ledger.periods_per_year)
-    return {"SR": _nulls(own), "SR_minus_buy_and_hold": _nulls(paired)}
+    return {"SR": nulls(own), "SR_minus_buy_and_hold": nulls(paired)}
 
 
-def nulled(values: dict[str, float]) -> dict[str, float | None]:
+def nulled(values: Mapping[str, float]) -> dict[str, float | None]:
     """What is undefined as None, which JSON can hold."""
-    return {key: float(value) if np.isfinite(value) else None for key, value in values.items()}
+    return dict(zip(values, nulls(list(values.values())), strict=True))
 
 
-def _nulls(values: tuple[float, ...]) -> list[float | None]:
+def nulls(values: Sequence[float]) -> list[float | None]:
+    """As `nulled`, for a row of figures."""
     return [float(value) if np.isfinite(value) else None for value in values]

@@ -32,6 +32,11 @@ class TradingRules:
     initial_capital: float = 100_000.0
     close_at_end: bool = False
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What an agent's actions mean: the scheme with its actions, and the fill. A trained agent fits no other."""
+        return {"scheme": f"{self.scheme.name} ({', '.join(self.scheme.actions)})", "fill": self.fill}
+
     def make(self, markets: Mapping[str, MarketData], num_envs: int) -> TradingVectorEnv:
         """An environment of `num_envs` accounts under these rules."""
         return TradingVectorEnv(

@@ -67,14 +67,13 @@ def check_extras() -> None:
 
 def check_training(agent: Agent, recipe: Recipe, periods: Sequence[Period]) -> list[str]:
     """Refuse an agent that was trained under other rules; tell of test days that it was trained on."""
-    trained, rules = agent.trained_on, recipe.rules()
+    trained, own = agent.trained_on, recipe.rules().identity
     if trained is None:
         return []
-    scheme = f"{rules.scheme.name} ({', '.join(rules.scheme.actions)})"
-    if (trained["scheme"], trained["fill"]) != (scheme, rules.fill):
+    if any(trained[key] != value for key, value in own.items()):
         raise SystemExit(
             f"the agent was trained with scheme {trained['scheme']} and fill {trained['fill']}, the recipe has "
-            f"{scheme} and {rules.fill}; give --scheme and --fill as in training"
+            f"{own['scheme']} and {own['fill']}; give --scheme and --fill as in training"
         )
     seen = [p.name for p in periods if p.start <= np.datetime64(trained["last_day"])]
     return [f"WARNING: {', '.join(seen)} holds days up to {trained['last_day']} of its training"] if seen else []

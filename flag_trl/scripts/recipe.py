@@ -186,7 +186,8 @@ class Recipe:
 
     def conventions(self, agent: Agent) -> list[str]:
         """What a reader must know to judge a figure: how it was traded and measured, and the recipe's own notes."""
-        rules, costs = self.rules(), self.rules().costs
+        rules = self.rules()
+        costs = rules.costs
         close = "closed" if rules.close_at_end else "left open"
         return [
             f"{rules.scheme.name}, fills at {rules.fill.replace('_', ' ')}, commission {costs.commission_bps:g} bp, "

@@ -99,8 +99,8 @@ class FlagConfig(_BaseConfig):
     def __post_init__(self) -> None:
         if self.bf16 is None:
             # The parent would choose bf16 on a CPU too, where most processors run it at a third of fp32's speed.
-            self.bf16 = not self.fp16 and not self.use_cpu and torch.cuda.is_available()
-            self.bf16 = self.bf16 and torch.cuda.is_bf16_supported(including_emulation=False)
+            on_gpu = not self.use_cpu and torch.cuda.is_available()
+            self.bf16 = not self.fp16 and on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
         super().__post_init__()
         if self.baseline not in BASELINES:
             raise ValueError(f"baseline is {self.baseline!r}; choose {' or '.join(BASELINES)}")

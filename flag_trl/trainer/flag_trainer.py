@@ -253,8 +253,7 @@ def _trained_on(
         for symbol, start, length in zip(dataset["symbol"], dataset["start"], dataset["length"], strict=True)
     )
     symbols = ", ".join(sorted(set(dataset["symbol"])))
-    scheme = f"{rules.scheme.name} ({', '.join(rules.scheme.actions)})"
-    return {"symbols": symbols, "first_day": first, "last_day": str(last), "scheme": scheme, "fill": rules.fill}
+    return {"symbols": symbols, "first_day": first, "last_day": str(last), **rules.identity}
 
 
 def _windows(rows: list[dict[str, Any]]) -> dict[str, list[Window]]:
