@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
@@ -32,6 +33,12 @@ CORPUS = [
     "Position: flat. Position: long. Position: short. Allowed: sell, hold, buy.",
     "up down system user assistant",
 ] * 4
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_assets(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests keep their hands off the user's cache."""
+    constants.HF_ASSETS_CACHE = str(tmp_path_factory.mktemp("assets"))
 
 
 @pytest.fixture(scope="session")
@@ -86,8 +93,8 @@ def tiny_model(tokenizer: PreTrainedTokenizerFast) -> Callable[..., PreTrainedMo
 def tiny_policy(tiny_model, tokenizer) -> Callable[..., LLMPolicy]:
     """Build a policy around a tiny model."""
 
-    def build(tuning: Tuning = TOP_TWO, words=WORDS, **model: object) -> LLMPolicy:
-        return LLMPolicy(tiny_model(**model), tokenizer, words, tuning, base_model="tiny")
+    def build(tuning: Tuning = TOP_TWO, words=WORDS, value_head: bool = False, **model: object) -> LLMPolicy:
+        return LLMPolicy(tiny_model(**model), tokenizer, words, tuning, base_model="tiny", value_head=value_head)
 
     return build
 

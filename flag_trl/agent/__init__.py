@@ -3,5 +3,6 @@
 from flag_trl.agent.agent import Agent, States
 from flag_trl.agent.decision import Decider, Decision, choose
 from flag_trl.agent.episode import Trajectory, play
+from flag_trl.agent.table import PolicyTable
 
-__all__ = ["Agent", "Decider", "Decision", "States", "Trajectory", "choose", "play"]
+__all__ = ["Agent", "Decider", "Decision", "PolicyTable", "States", "Trajectory", "choose", "play"]

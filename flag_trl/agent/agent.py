@@ -1,7 +1,7 @@
 """The agent: observations in, decisions out, the same step for training, evaluation, backtest and live trading."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ import torch
 
 from flag_trl.accounts import PositionScheme
 from flag_trl.agent.decision import Decision, choose
+from flag_trl.agent.table import PolicyTable
 from flag_trl.observations import Markets, Observation, ObservationConfig, Observer
 from flag_trl.policy import LLMPolicy
 from flag_trl.prompts import Prompt, PromptBuilder
@@ -37,6 +38,11 @@ class States:
         """Legal actions of each distinct state; bool, shape (U, A)."""
         return torch.tensor([prompt.legal for prompt in self.prompts])
 
+    @property
+    def segments(self) -> list[tuple[tuple[int, ...], ...]]:
+        """Token segments of each distinct state."""
+        return [prompt.segments for prompt in self.prompts]
+
 
 class Agent:
     """A policy together with what it is shown.
@@ -48,8 +54,6 @@ class Agent:
         What an observation holds.
     template : str, optional
         Prompt template; see `PromptBuilder`.
-    batch_size : int
-        States a forward pass.
 
     Attributes
     ----------
@@ -63,13 +67,11 @@ class Agent:
         policy: LLMPolicy,
         observation: ObservationConfig = ObservationConfig(),
         template: str | None = None,
-        batch_size: int = 16,
     ) -> None:
         self.policy = policy
         self.observation = observation
         words = dict(zip(policy.actions.names, policy.actions.words, strict=True))
         self.prompts = PromptBuilder(policy.tokenizer, words, template)
-        self.batch_size = batch_size
         self.trained_on: dict[str, str] | None = None
 
     def check_actions(self, scheme: PositionScheme) -> None:
@@ -85,10 +87,12 @@ class Agent:
         return Observer(markets, self.observation, fill, self.prompts.count_tokens)
 
     def encode(self, observations: Sequence[Observation]) -> States:
-        """Tokenise observations and find the distinct ones."""
-        number: dict[Prompt, int] = {}
-        index = [number.setdefault(self.prompts.build(o), len(number)) for o in observations]
-        return States(list(number), np.array(index, dtype=np.int64))
+        """Tokenise observations and find the distinct ones; all count as distinct where the engine shares nothing."""
+        if self.policy.engine.share == "none":
+            return States([self.prompts.build(o) for o in observations], np.arange(len(observations)))
+        number: dict[Observation, int] = {}
+        index = [number.setdefault(o, len(number)) for o in observations]
+        return States([self.prompts.build(o) for o in number], np.array(index, dtype=np.int64))
 
     def decide(self, observations: Sequence[Observation], uniforms: np.ndarray | None = None) -> Decision:
         """Choose one action an account.
@@ -100,16 +104,34 @@ class Agent:
             Numbers in [0, 1) that draw the actions; without them the likeliest action is taken.
         """
         states = self.encode(observations)
-        log_probs = self.policy.log_probs([p.token_ids for p in states.prompts], states.legal, self.batch_size)
-        if torch.isnan(log_probs).any():
+        probabilities, values = self._evaluate(states)
+        taken = probabilities[states.index]
+        return Decision(choose(taken, uniforms), taken, None if values is None else values[states.index])
+
+    def table(self, observations: Sequence[Observation]) -> "PolicyTable":
+        """Evaluate observations in one go; what comes back decides wherever no others occur."""
+        distinct = list(dict.fromkeys(observations))
+        return PolicyTable(distinct, *self._evaluate(self.encode(distinct)))
+
+    def precompute(
+        self, observations: Sequence[Observation], on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> None:
+        """Cache the frozen trunk's states of observations; see `LLMPolicy.precompute`."""
+        distinct = dict.fromkeys(observations)
+        self.policy.precompute([self.prompts.build(o).segments for o in distinct], on_progress)
+
+    def _evaluate(self, states: States) -> tuple[np.ndarray, np.ndarray | None]:
+        """Probabilities, shape (U, A), and values, shape (U,), of distinct states; both float64."""
+        found = self.policy.evaluate(states.segments, states.legal)
+        if torch.isnan(found.log_probs).any():
             raise ValueError(
                 "the policy's probabilities are not numbers: its weights or activations have overflowed. Lower "
                 "learning_rate or max_grad_norm, or use another precision, and go on from an earlier checkpoint"
             )
         # The softmax is in single precision; renormalised in double so that draws see rows that sum to one.
-        distinct = log_probs.double().exp()
-        probabilities = (distinct / distinct.sum(-1, keepdim=True)).numpy()[states.index]
-        return Decision(choose(probabilities, uniforms), probabilities)
+        distinct = found.log_probs.double().exp()
+        values = None if found.values is None else found.values.double().numpy()
+        return (distinct / distinct.sum(-1, keepdim=True)).numpy(), values
 
     def save(self, folder: str | Path) -> None:
         """Write the policy's trained weights and what the agent is shown; `from_pretrained` restores both."""
@@ -123,7 +145,7 @@ class Agent:
         (Path(folder) / AGENT_FILE).write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, batch_size: int = 16) -> "Agent":
+    def from_pretrained(cls, folder: str | Path) -> "Agent":
         """Restore an agent saved by `save`.
 
         Raises
@@ -136,6 +158,6 @@ class Agent:
             raise FileNotFoundError(f"{folder} holds no trained agent: there is no {AGENT_FILE} in it")
         saved = json.loads(file.read_text())
         policy = LLMPolicy.from_pretrained(folder)
-        agent = cls(policy, ObservationConfig(**saved["observation"]), saved["template"], batch_size)
+        agent = cls(policy, ObservationConfig(**saved["observation"]), saved["template"])
         agent.trained_on = saved["trained_on"]
         return agent

@@ -19,10 +19,13 @@ class Decision:
         Action ids of the position scheme.
     probabilities : ndarray of float64, shape (N, A)
         Zero for illegal actions; each row sums to one.
+    values : ndarray of float64, shape (N,), or None
+        The return-to-go that a value head expects; None where there is none.
     """
 
     actions: np.ndarray
     probabilities: np.ndarray
+    values: np.ndarray | None = None
 
     @property
     def log_probs(self) -> np.ndarray:

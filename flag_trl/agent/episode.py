@@ -26,6 +26,8 @@ class Trajectory:
         Whether the account was still trading when it decided.
     infos : dict of str to ndarray, shape (T, N)
         What the environment told after each step.
+    values : ndarray of float64, shape (T, N), or None
+        What the decider's value head expected; None where it has none.
     """
 
     observations: list[list[Observation]]
@@ -34,6 +36,7 @@ class Trajectory:
     rewards: np.ndarray
     active: np.ndarray
     infos: dict[str, np.ndarray]
+    values: np.ndarray | None = None
 
 
 def play(
@@ -62,7 +65,7 @@ def play(
     """
     raw, _ = env.reset(options={"windows": windows})
     seen: list[list[Observation]] = []
-    actions, probabilities, rewards, active, infos = [], [], [], [], []
+    actions, probabilities, values, rewards, active, infos = [], [], [], [], [], []
     running = np.ones(len(windows), dtype=bool)
     while running.any():
         observations = observer.observe({key: values[running] for key, values in raw.items()})
@@ -71,13 +74,23 @@ def play(
         seen.append(observations)
         actions.append(_spread(decision.actions, running))
         probabilities.append(_spread(decision.probabilities, running))
+        if decision.values is not None:
+            values.append(_spread(decision.values, running))
         rewards.append(reward)
         active.append(running)
         infos.append(info)
         running = running & ~(terminated | truncated)
         on_step()
     stacked = {key: np.stack([info[key] for info in infos]) for key in infos[0]}
-    return Trajectory(seen, np.stack(actions), np.stack(probabilities), np.stack(rewards), np.stack(active), stacked)
+    return Trajectory(
+        seen,
+        np.stack(actions),
+        np.stack(probabilities),
+        np.stack(rewards),
+        np.stack(active),
+        stacked,
+        np.stack(values) if values else None,
+    )
 
 
 def _spread(values: np.ndarray, running: np.ndarray) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Rewards: growth of equity, the increment of the Sharpe ratio, and the floors that keep both finite."""
+"""Rewards: growth of equity, what Sharpe ratio and drawdown make of it, and the floors that keep all finite."""
+
+from typing import Protocol
 
 import numpy as np
 
@@ -23,6 +25,80 @@ def floored_growth(before: np.ndarray, after: np.ndarray, alive: np.ndarray) -> 
     return np.where(alive, np.maximum(after / np.where(alive, before, 1.0), RUIN_FLOOR), 1.0)
 
 
+class Reward(Protocol):
+    """What an account earns a bar; it may remember the bars before."""
+
+    def update(self, log_return: np.ndarray) -> np.ndarray:
+        """Take in one bar's log returns of equity (N,) and give the rewards, shape (N,)."""
+
+
+class LogReturn:
+    """The log return of equity, costs included."""
+
+    def update(self, log_return: np.ndarray) -> np.ndarray:
+        """The same numbers, shape (N,)."""
+        return log_return.copy()
+
+
+class DrawdownPenalised:
+    """The log return, less `penalty` times what the bar adds to the log drawdown.
+
+    The drawdown is how far the log of equity lies below its highest so far; only its growth costs anything, so that an
+    account is not fined again for standing where it stood.
+
+    Parameters
+    ----------
+    n : int
+        Accounts.
+    penalty : float
+        1 makes a new loss below the peak count double.
+    """
+
+    def __init__(self, n: int, penalty: float) -> None:
+        self._penalty = penalty
+        self._drawdown = np.zeros(n)
+
+    def update(self, log_return: np.ndarray) -> np.ndarray:
+        """Take in one bar's log returns (N,) and give the rewards, shape (N,)."""
+        before = self._drawdown
+        self._drawdown = np.maximum(before - log_return, 0.0)
+        return log_return - self._penalty * np.maximum(self._drawdown - before, 0.0)
+
+
+class DifferentialSharpe:
+    """The differential Sharpe ratio of Moody and Saffell (IEEE Transactions on Neural Networks 12, 2001).
+
+    With moving estimates A of the returns and B of their squares, D_t = (B dA - A dB / 2) / (B - A^2)^(3/2), where
+    dA = R - A, dB = R^2 - B, all before the bar; then A and B move by `rate` times dA and dB. It is the derivative of
+    the moving Sharpe ratio by the rate. As with `SharpeIncrement` it counts as 0 before ``MIN_RETURNS`` bars, and the
+    deviation is at least ``STD_FLOOR``; until then A and B are plain means.
+
+    Parameters
+    ----------
+    n : int
+        Accounts.
+    rate : float
+        Adaptation rate, in (0, 1); 1 / rate bars is what the estimates remember.
+    """
+
+    def __init__(self, n: int, rate: float) -> None:
+        self._rate = rate
+        self._count = 0
+        self._mean, self._square = np.zeros((2, n))
+
+    def update(self, log_return: np.ndarray) -> np.ndarray:
+        """Take in one bar's log returns (N,) and give the rewards, shape (N,)."""
+        returns = np.expm1(log_return)
+        self._count += 1
+        to_mean, to_square = returns - self._mean, returns**2 - self._square
+        variance = np.maximum(self._square - self._mean**2, STD_FLOOR**2)
+        reward = (self._square * to_mean - 0.5 * self._mean * to_square) / variance**1.5
+        rate = max(self._rate, 1.0 / self._count)
+        self._mean = self._mean + rate * to_mean
+        self._square = self._square + rate * to_square
+        return reward if self._count > MIN_RETURNS else np.zeros_like(reward)
+
+
 class SharpeIncrement:
     """The paper's reward SR_t - SR_{t-1} for N accounts (arXiv 2502.11433).
 
@@ -44,8 +120,9 @@ class SharpeIncrement:
         self._squares = np.zeros(n)
         self._sharpe = np.zeros(n)
 
-    def update(self, simple_return: np.ndarray) -> np.ndarray:
-        """Take in one bar's simple returns (N,) and give the rise of each account's Sharpe ratio, shape (N,)."""
+    def update(self, log_return: np.ndarray) -> np.ndarray:
+        """Take in one bar's log returns (N,) and give the rise of each account's Sharpe ratio, shape (N,)."""
+        simple_return = np.expm1(log_return)
         self._count += 1
         delta = simple_return - self._mean
         self._mean += delta / self._count

@@ -19,7 +19,9 @@ class TradingRules:
     fill : {"next_open", "same_close"}
         When orders fill; ``same_close`` for data that has closes alone.
     costs : Costs
-    reward : {"log_return", "sharpe_increment"}
+    reward : {"log_return", "sharpe_increment", "differential_sharpe", "drawdown_penalised"}
+    sharpe_rate, drawdown_penalty : float
+        Of the last two rewards.
     initial_capital : float
     close_at_end : bool
         Whether the last position is closed, at a cost, on an episode's last bar.
@@ -29,6 +31,8 @@ class TradingRules:
     fill: FillAt = "next_open"
     costs: Costs = Costs()
     reward: RewardName = "log_return"
+    sharpe_rate: float = 0.01
+    drawdown_penalty: float = 1.0
     initial_capital: float = 100_000.0
     close_at_end: bool = False
 
@@ -46,6 +50,8 @@ class TradingRules:
             fill=self.fill,
             costs=self.costs,
             reward=self.reward,
+            sharpe_rate=self.sharpe_rate,
+            drawdown_penalty=self.drawdown_penalty,
             initial_capital=self.initial_capital,
             close_at_end=self.close_at_end,
         )

@@ -33,6 +33,8 @@ class TradingEnv(gymnasium.Env[Arrays, np.int64]):
         fill: FillAt = "next_open",
         costs: Costs | None = None,
         reward: RewardName = "log_return",
+        sharpe_rate: float = 0.01,
+        drawdown_penalty: float = 1.0,
         initial_capital: float = 100_000.0,
         close_at_end: bool = False,
     ) -> None:
@@ -43,6 +45,8 @@ class TradingEnv(gymnasium.Env[Arrays, np.int64]):
             fill=fill,
             costs=costs,
             reward=reward,
+            sharpe_rate=sharpe_rate,
+            drawdown_penalty=drawdown_penalty,
             initial_capital=initial_capital,
             close_at_end=close_at_end,
         )

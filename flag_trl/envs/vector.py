@@ -11,12 +11,19 @@ from gymnasium.vector.utils import batch_space
 
 from flag_trl.accounts import POSITION_NAMES, AccountState, Costs, Fills, PositionScheme, charge_borrow, rebalance
 from flag_trl.data import MarketData, Window
-from flag_trl.envs.rewards import SharpeIncrement, floored_growth
+from flag_trl.envs.rewards import (
+    DifferentialSharpe,
+    DrawdownPenalised,
+    LogReturn,
+    Reward,
+    SharpeIncrement,
+    floored_growth,
+)
 from flag_trl.envs.spaces import account_observation_space
 from flag_trl.envs.windows import PriceBook, WindowPrices
 
 FillAt = Literal["next_open", "same_close"]
-RewardName = Literal["log_return", "sharpe_increment"]
+RewardName = Literal["log_return", "sharpe_increment", "differential_sharpe", "drawdown_penalised"]
 Arrays = dict[str, np.ndarray]
 
 
@@ -53,8 +60,13 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         Where trades fill; next_open needs opens.
     costs : Costs
         Commission, slippage and borrowing.
-    reward : {"log_return", "sharpe_increment"}
-        Log return of equity, or the rise of the account's Sharpe ratio.
+    reward : {"log_return", "sharpe_increment", "differential_sharpe", "drawdown_penalised"}
+        Log return of equity; the rise of the account's Sharpe ratio, as it is or by its derivative; or the log return
+        less a fine for a growing drawdown. See `flag_trl.envs.rewards`.
+    sharpe_rate : float
+        Adaptation rate of ``differential_sharpe``, in (0, 1).
+    drawdown_penalty : float
+        Weight of the fine of ``drawdown_penalised``.
     initial_capital : float
         Money that each account opens with.
     close_at_end : bool
@@ -77,11 +89,17 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         fill: FillAt = "next_open",
         costs: Costs | None = None,
         reward: RewardName = "log_return",
+        sharpe_rate: float = 0.01,
+        drawdown_penalty: float = 1.0,
         initial_capital: float = 100_000.0,
         close_at_end: bool = False,
     ) -> None:
         _one_of("fill", fill, get_args(FillAt))
         _one_of("reward", reward, get_args(RewardName))
+        if not 0.0 < sharpe_rate < 1.0:
+            raise ValueError(f"sharpe_rate is {sharpe_rate}; it must lie in (0, 1)")
+        if drawdown_penalty < 0.0:
+            raise ValueError(f"drawdown_penalty is {drawdown_penalty}; it cannot be negative")
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}; the environment needs at least one account")
         self.num_envs = num_envs
@@ -89,7 +107,9 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         self.costs = Costs() if costs is None else costs
         self.initial_capital = initial_capital
         self.close_at_end = close_at_end
-        self._reward: RewardName = reward
+        self._reward_name: RewardName = reward
+        self._sharpe_rate = sharpe_rate
+        self._drawdown_penalty = drawdown_penalty
         self._book = PriceBook(markets, fill_at_open=fill == "next_open")
         self._state = AccountState.open(num_envs, initial_capital)
         self._windows: WindowPrices | None = None
@@ -133,9 +153,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         self._ruined = np.zeros(self.num_envs, dtype=bool)
         self._alive = np.ones(self.num_envs, dtype=bool)
         self._all_alive = True
-        self._sharpe = None
-        if self._reward == "sharpe_increment":
-            self._sharpe = SharpeIncrement(self._windows.periods_per_year)
+        self._reward = self._new_reward(self._windows)
         observation = self._observe(self._windows, self._equity)
         info = {
             "equity": self._equity.copy(),
@@ -175,7 +193,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         equity = self._state.mark(windows.close[t + 1])
         growth = floored_growth(self._equity, equity, self._alive)
         log_return = np.log(growth)
-        reward = log_return.copy() if self._sharpe is None else self._sharpe.update(growth - 1.0) * self._alive
+        reward = self._reward.update(log_return) * self._alive
         self._equity = equity
         self._t += 1
         truncated = self._finish(windows, equity)
@@ -186,6 +204,16 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         info["date"] = windows.date[t + 1].copy()
         info["log_return"] = log_return
         return observation, reward, self._ruined.copy(), truncated, info
+
+    def _new_reward(self, windows: WindowPrices) -> Reward:
+        """The reward's memory, empty."""
+        if self._reward_name == "sharpe_increment":
+            return SharpeIncrement(windows.periods_per_year)
+        if self._reward_name == "differential_sharpe":
+            return DifferentialSharpe(self.num_envs, self._sharpe_rate)
+        if self._reward_name == "drawdown_penalised":
+            return DrawdownPenalised(self.num_envs, self._drawdown_penalty)
+        return LogReturn()
 
     def _trade(self, windows: WindowPrices, t: int, target: np.ndarray) -> Arrays:
         """Fill the decisions of row ``t``, charge shorts at the mark, close what is due there; info of all that."""

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from flag_trl.accounts import POSITION_NAMES
+from flag_trl.accounts import POSITION_NAMES, PositionScheme
 from flag_trl.data import MarketData
 from flag_trl.observations.market_text import ObservationConfig, market_text
 from flag_trl.observations.observation import Observation
@@ -36,7 +36,8 @@ class Observer:
         fill: Literal["next_open", "same_close"],
         length: Callable[[str], int] = len,
     ) -> None:
-        self._markets = [markets[symbol] for symbol in sorted(markets)]
+        self._symbols = sorted(markets)
+        self._markets = [markets[symbol] for symbol in self._symbols]
         self._config = config
         self._after_close = fill == "next_open"
         self._length = length
@@ -60,6 +61,42 @@ class Observer:
             for i, (symbol, bar) in enumerate(zip(raw["symbol"], raw["bar"], strict=True))
         ]
 
+    def every_state(self, symbol: str, start: int, length: int, scheme: PositionScheme) -> list[Observation]:
+        """Every observation that an account can make in a window; it opens flat.
+
+        Parameters
+        ----------
+        symbol, start, length
+            The window.
+        scheme : PositionScheme
+            Its positions are an account's states.
+
+        Returns
+        -------
+        list of Observation
+            By day, and by position in the order of ``scheme.positions``; the first day has the flat account alone.
+
+        Raises
+        ------
+        ValueError
+            If the account text says more than the position, so that its states are not finitely many.
+        """
+        if not self.finite:
+            raise ValueError("with account_text full there is no end of states; choose position")
+        number = self._symbols.index(symbol)
+        legal = scheme.legal_actions(np.array(scheme.positions))
+        return [
+            Observation(self.market_text(number, bar), _position_text(position), tuple(allowed.tolist()))
+            for bar in range(start, start + length)
+            for position, allowed in zip(scheme.positions, legal, strict=True)
+            if bar > start or position == 0
+        ]
+
+    @property
+    def finite(self) -> bool:
+        """Whether a day has finitely many observations, one a position."""
+        return self._config.account_text == "position"
+
     def market_text(self, symbol: int, bar: int) -> str:
         """The market part of one day; a function of symbol and day alone."""
         key = (symbol, bar)
@@ -69,8 +106,12 @@ class Observer:
         return self._market_texts[key]
 
     def _account_text(self, raw: Mapping[str, np.ndarray], i: int) -> str:
-        text = f"Position: {POSITION_NAMES[int(raw['position'][i])]}."
+        text = _position_text(int(raw["position"][i]))
         if self._config.account_text == "full":
             cash, gain, drawdown = (100 * raw[key][i] for key in ("cash_share", "return_since_entry", "drawdown"))
             text += f" Cash {cash:.0f}%, since entry {gain:+.1f}%, drawdown {drawdown:.1f}%."
         return text
+
+
+def _position_text(position: int) -> str:
+    return f"Position: {POSITION_NAMES[position]}."

@@ -1,23 +1,73 @@
 """A causal language model as a policy network over a handful of action tokens."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from flag_trl.policy.actions import ActionTokens
+from flag_trl.policy.layers import TreePass
+from flag_trl.policy.tree import SHARES, PromptTree, Segment, Segments, Share, TreeBatch
+from flag_trl.policy.trunk_cache import TrunkCache, trunk_fingerprint
 from flag_trl.policy.tuning import Tuning, apply_tuning, decoder
 
 CONFIG_FILE = "policy.json"
 WEIGHTS_FILE = "policy.safetensors"
 TRADING_WORDS = {"sell": "sell", "hold": "hold", "buy": "buy"}
+Precision = Literal["fp32", "bf16", "fp16"]
+AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How forward passes are arranged. It changes results by rounding alone.
+
+    Attributes
+    ----------
+    share : {"prefixes", "states", "none"}
+        What is computed once: the common beginnings of prompts and equal prompts, equal prompts, or nothing.
+    batch_tokens : int
+        Tokens a forward or backward pass, padding included: bounds the memory.
+    precision : {"fp32", "bf16", "fp16"}
+        Of the layers; below fp32 by autocast.
+    """
+
+    share: Share = "prefixes"
+    batch_tokens: int = 4096
+    precision: Precision = "fp32"
+
+    def __post_init__(self) -> None:
+        if self.share not in SHARES:
+            raise ValueError(f"share is {self.share!r}; choose one of {', '.join(SHARES)}")
+        if self.batch_tokens < 1:
+            raise ValueError(f"batch_tokens is {self.batch_tokens}; it must be at least 1")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"precision is {self.precision!r}; choose one of {', '.join(get_args(Precision))}")
+
+
+class Outputs(NamedTuple):
+    """What the policy says of U prompts.
+
+    Attributes
+    ----------
+    log_probs : torch.Tensor of float32, shape (U, A)
+        Of the actions; minus infinity for illegal ones.
+    values : torch.Tensor of float32, shape (U,), or None
+        What the value head expects of the return that follows; None where there is no such head.
+    """
+
+    log_probs: torch.Tensor
+    values: torch.Tensor | None
 
 
 class LLMPolicy(nn.Module):
@@ -37,6 +87,16 @@ class LLMPolicy(nn.Module):
         Hub id or folder that the untrained weights come from; needed by `save_pretrained`.
     revision : str, optional
         Its branch, tag or commit on the Hub.
+    value_head : bool
+        Whether to add a head that predicts the return-to-go from the last hidden state. It trains and is saved with
+        the rest.
+
+    Attributes
+    ----------
+    engine : Engine
+        How forward passes are arranged.
+    cache : TrunkCache or None
+        States of the frozen trunk; set by `use_cache`.
     """
 
     def __init__(
@@ -47,6 +107,7 @@ class LLMPolicy(nn.Module):
         tuning: Tuning = Tuning(),
         base_model: str | None = None,
         revision: str | None = None,
+        value_head: bool = False,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
@@ -55,6 +116,15 @@ class LLMPolicy(nn.Module):
         self.base_model = base_model or model.config.name_or_path
         self.revision = revision
         self.model: Any = apply_tuning(model, tuning)
+        self.engine = Engine()
+        self.cache: TrunkCache | None = None
+        self.value_head: nn.Linear | None = None
+        if value_head:
+            self.value_head = nn.Linear(self.config.hidden_size, 1, device=self.device)
+            nn.init.zeros_(self.value_head.weight)
+            nn.init.zeros_(self.value_head.bias)
+        # It is handed keys and values to read, never to extend, so they may stay where layers are checkpointed.
+        decoder(self.model).layers[-1]._can_checkpoint_with_cache = True
         self._initial = {
             name: p.detach().clone() for name, p in self.named_parameters() if p.requires_grad and "lora_" not in name
         }
@@ -67,6 +137,7 @@ class LLMPolicy(nn.Module):
         tuning: Tuning | None = None,
         dtype: torch.dtype = torch.float32,
         revision: str | None = None,
+        value_head: bool = False,
     ) -> "LLMPolicy":
         """Load a base model from a folder or the Hub, or a folder written by `save_pretrained`.
 
@@ -75,7 +146,7 @@ class LLMPolicy(nn.Module):
         Parameters
         ----------
         name_or_path : str or Path
-        words, tuning
+        words, tuning, value_head
             As in the constructor. A saved policy brings its own.
         dtype : torch.dtype
             Of all weights.
@@ -98,8 +169,15 @@ class LLMPolicy(nn.Module):
                 "bundled SmolLM2-135M-Instruct, or give another folder or a Hub id"
             )
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=revision or "main")
-        model = AutoModelForCausalLM.from_pretrained(name_or_path, dtype=dtype, revision=revision or "main")
-        return cls(model, tokenizer, words or TRADING_WORDS, tuning or Tuning(), str(name_or_path), revision)
+        tuning = tuning or Tuning()
+        layers = AutoConfig.from_pretrained(name_or_path, revision=revision or "main").num_hidden_layers
+        model = AutoModelForCausalLM.from_pretrained(
+            name_or_path,
+            dtype=dtype,
+            revision=revision or "main",
+            quantization_config=tuning.quantization(layers),
+        )
+        return cls(model, tokenizer, words or TRADING_WORDS, tuning, str(name_or_path), revision, value_head)
 
     @classmethod
     def _from_saved(
@@ -112,7 +190,8 @@ class LLMPolicy(nn.Module):
                 f"{folder} holds a policy with words {own_words} and {own_tuning}, but {words} and {tuning} were "
                 "asked for; leave them out to load it as it is, or name its base model"
             )
-        policy = cls.from_pretrained(saved["base_model"], own_words, own_tuning, dtype, saved["revision"])
+        base = saved["base_model"], own_words, own_tuning, dtype, saved["revision"]
+        policy = cls.from_pretrained(*base, value_head=saved["value_head"])
         policy.load_trained(folder)
         return policy
 
@@ -135,7 +214,7 @@ class LLMPolicy(nn.Module):
         save_file(trained, folder / WEIGHTS_FILE, metadata={"format": "pt"})
         words = dict(zip(self.actions.names, self.actions.words, strict=True))
         base = {"base_model": self.base_model, "revision": self.revision}
-        config = {**base, "words": words, "tuning": asdict(self.tuning)}
+        config = {**base, "words": words, "tuning": asdict(self.tuning), "value_head": self.value_head is not None}
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
 
     def load_trained(self, folder: str | Path) -> None:
@@ -173,31 +252,180 @@ class LLMPolicy(nn.Module):
         """Recompute the trained layers in the backward pass; called by `transformers.Trainer`."""
         self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs)
 
-    def forward(self, input_ids: torch.Tensor, lengths: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities of the actions.
+    def use_cache(
+        self,
+        memory_bytes: int = 2 * 10**9,
+        folder: str | Path | None = None,
+        disk_bytes: int = 10 * 10**9,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Keep the frozen trunk's states from now on; see `TrunkCache`. Does nothing where the trunk trains.
 
         Parameters
         ----------
-        input_ids : torch.Tensor of int64, shape (B, L)
-            Prompts, padded on the right. Causal attention lets no token see the padding behind it, so no mask is
-            needed.
-        lengths : torch.Tensor of int64, shape (B,)
-            Tokens in each prompt.
-        legal : torch.Tensor of bool, shape (B, A)
-            The actions that each account can execute.
+        memory_bytes, disk_bytes : int
+            Budgets in memory and for this trunk's files.
+        folder : path, optional
+            Of the files; each trunk has a subfolder named after its fingerprint. Without it nothing is written.
+        dtype : torch.dtype
+            Precision of what is kept.
+        """
+        if not self.trunk_depth:
+            return
+        own = None
+        fingerprint = ""
+        if folder is not None:
+            where = f"{self.engine.precision} {self.device.type}"
+            fingerprint = trunk_fingerprint(decoder(self.model), self.trunk_depth, where, dtype)
+            own = Path(folder) / fingerprint
+        self.cache = TrunkCache(fingerprint, memory_bytes, own, disk_bytes, dtype)
+
+    def forward(self, batch: Mapping[str, torch.Tensor]) -> "Outputs":
+        """Log-probabilities of the actions after each prompt of a batch.
+
+        Parameters
+        ----------
+        batch : mapping of str to torch.Tensor
+            One of `batches`.
 
         Returns
         -------
-        torch.Tensor of float32, shape (B, A)
-            Log-probabilities; minus infinity for illegal actions.
+        Outputs
+            Of the batch's U prompts.
         """
+        with self._precision():
+            layers = TreePass(decoder(self.model), batch)
+            hidden = batch.get("hidden")
+            if hidden is None:
+                with nullcontext() if self.tuning.method == "full" else torch.no_grad():
+                    hidden = layers.trunk(self.trunk_depth)
+            states = layers.top(self.trunk_depth, hidden)[batch["answers"]]
         nodes = self.actions.nodes
-        batch, device = len(input_ids), input_ids.device
-        ids, ends = _append_prefixes(input_ids, lengths, [node.prefix for node in nodes])
-        hidden = decoder(self.model)(input_ids=ids, use_cache=False).last_hidden_state
-        last = hidden[torch.arange(len(ids), device=device), ends - 1].view(len(nodes), batch, -1)
-        logits = [self._head_rows(state, node.children) for state, node in zip(last, nodes, strict=True)]
-        return self.actions.log_probs(logits, legal)
+        logits = [self._head_rows(states[:, k], node.children) for k, node in enumerate(nodes)]
+        log_probs = self.actions.log_probs(logits, batch["legal"])
+        with torch.autocast(states.device.type, enabled=False):
+            values = (
+                None
+                if self.value_head is None
+                else self.value_head(nn.functional.normalize(states[:, 0].float()))[:, 0]
+            )
+        return Outputs(log_probs, values)
+
+    def batches(self, prompts: Sequence[Segments], legal: torch.Tensor) -> Iterator[tuple[np.ndarray, Batch]]:
+        """What `forward` takes, for any number of prompts.
+
+        Parameters
+        ----------
+        prompts : sequence of segment sequences, length U
+            Each prompt in pieces; those that begin alike share the computation where the engine says so.
+        legal : torch.Tensor of bool, shape (U, A)
+
+        Yields
+        ------
+        rows : ndarray of int64
+            Which prompts the batch holds.
+        batch : dict of str to torch.Tensor
+            On the CPU; with the trunk's states where all of them are cached.
+        """
+        self.precompute(prompts)
+        tree = PromptTree(prompts, self._prefixes, self.engine.share)
+        for batch in tree.batches(self.engine.batch_tokens):
+            hidden = self._cached(batch)
+            if hidden is None:
+                # A file turned out to be damaged when it was read; what it held is computed and kept anew.
+                self.precompute([prompts[row] for row in batch.prompts])
+                hidden = self._cached(batch)
+            states = {} if hidden is None else {"hidden": hidden}
+            yield batch.prompts, {**batch.tensors, **states, "legal": legal[torch.from_numpy(batch.prompts)]}
+
+    @torch.no_grad()
+    def evaluate(self, prompts: Sequence[Segments], legal: torch.Tensor, reference: bool = False) -> "Outputs":
+        """`forward` without gradient over any number of prompts.
+
+        Parameters
+        ----------
+        prompts, legal
+            As in `batches`.
+        reference : bool
+            Evaluate the untouched model instead of the trained one.
+
+        Returns
+        -------
+        Outputs
+            Of all prompts, float32 on the CPU.
+        """
+        was_training = self.training
+        self.eval()
+        log_probs, values = torch.empty(legal.shape), torch.zeros(len(legal))
+        with self._reference() if reference else nullcontext():
+            for rows, batch in self.batches(prompts, legal):
+                found = self({key: tensor.to(self.device) for key, tensor in batch.items()})
+                log_probs[rows] = found.log_probs.float().cpu()
+                if found.values is not None:
+                    values[rows] = found.values.cpu()
+        self.train(was_training)
+        return Outputs(log_probs, None if self.value_head is None else values)
+
+    @torch.no_grad()
+    def precompute(
+        self, prompts: Sequence[Segments], on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> None:
+        """Put the trunk's states of all prompts into the cache, where there is one with room.
+
+        Parameters
+        ----------
+        prompts : sequence of segment sequences
+        on_progress : callable
+            Called with the tokens done and the tokens to do, after each batch.
+        """
+        cache = self.cache
+        if cache is None or cache.full:
+            return
+        tree = PromptTree(prompts, self._prefixes, "prefixes")
+        new = [i for i, ends in enumerate(tree.ends) if any(segment.key not in cache for segment in ends)]
+        if not new:
+            return
+        was_training = self.training
+        self.eval()
+        missing = PromptTree([prompts[i] for i in new], self._prefixes, "prefixes")
+        batches = list(missing.batches(self.engine.batch_tokens))
+        total, done = sum(batch.tensors["input_ids"].numel() for batch in batches), 0
+        for batch in batches:
+            began = time.perf_counter()
+            with self._precision():
+                tensors = {key: tensor.to(self.device) for key, tensor in batch.tensors.items()}
+                hidden = TreePass(decoder(self.model), tensors).trunk(self.trunk_depth).float()
+            states = {segment.key: part for segment, part in _slices(batch, hidden.cpu())}
+            cache.put(states, time.perf_counter() - began)
+            done += batch.tensors["input_ids"].numel()
+            on_progress(done, total)
+        self.train(was_training)
+
+    def _cached(self, batch: TreeBatch) -> torch.Tensor | None:
+        """The trunk's states of a batch, shape (B, L, hidden size); None where any is not kept."""
+        if self.cache is None:
+            return None
+        hidden = torch.zeros(*batch.tensors["input_ids"].shape, self.config.hidden_size)
+        for segment, place in _slices(batch, hidden):
+            states = self.cache.get(segment.key)
+            if states is None:
+                return None
+            place.copy_(states)
+        return hidden
+
+    @property
+    def trunk_depth(self) -> int:
+        """How many layers, from the bottom, do not train."""
+        return self.tuning.trunk_depth(len(decoder(self.model).layers))
+
+    @property
+    def _prefixes(self) -> list[tuple[int, ...]]:
+        return [node.prefix for node in self.actions.nodes]
+
+    def _precision(self) -> Any:
+        """The context in which layers run."""
+        dtype = AUTOCAST[self.engine.precision]
+        return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
 
     def _head_rows(self, hidden: torch.Tensor, tokens: Sequence[int]) -> torch.Tensor:
         """Logits of a few tokens: those rows of the output embedding alone."""
@@ -208,39 +436,10 @@ class LLMPolicy(nn.Module):
         softcap = getattr(self.config, "final_logit_softcapping", None)
         return softcap * torch.tanh(logits / softcap) if softcap else logits
 
-    @torch.no_grad()
-    def log_probs(
-        self, prompts: Sequence[Sequence[int]], legal: torch.Tensor, batch_size: int = 16, reference: bool = False
-    ) -> torch.Tensor:
-        """`forward` without gradient over any number of prompts, in batches of like length.
-
-        Parameters
-        ----------
-        prompts : sequence of token-id sequences, length U
-        legal : torch.Tensor of bool, shape (U, A)
-        batch_size : int
-            Prompts a forward pass.
-        reference : bool
-            Evaluate the untouched model instead of the trained one.
-
-        Returns
-        -------
-        torch.Tensor of float32, shape (U, A), on the CPU
-        """
-        was_training = self.training
-        self.eval()
-        out = torch.empty(legal.shape)
-        with self._reference() if reference else nullcontext():
-            for rows in length_batches(prompts, batch_size):
-                ids, lengths = pad([prompts[i] for i in rows], self.device)
-                out[rows] = self(ids, lengths, legal[rows].to(self.device)).float().cpu()
-        self.train(was_training)
-        return out
-
     @contextmanager
     def _reference(self) -> Iterator[None]:
         """Within this context the policy is the model as it was before training."""
-        if self.tuning.method == "lora":
+        if self.tuning.has_adapters:
             with self.model.disable_adapter():
                 yield
             return
@@ -256,32 +455,10 @@ class LLMPolicy(nn.Module):
                     parameter.data = trained[name]
 
 
-def length_batches(prompts: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
-    """Indices of the prompts in batches, the like-long together so that padding costs little."""
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
-
-
-def pad(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prompts as one right-padded tensor, shape (B, L), and their lengths, shape (B,)."""
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    rows = [torch.tensor(prompt, dtype=torch.long) for prompt in prompts]
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device), lengths
-
-
-def _append_prefixes(
-    input_ids: torch.Tensor, lengths: torch.Tensor, prefixes: Sequence[tuple[int, ...]]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """One copy of the batch a prefix, that prefix written behind each prompt; shapes (K B, L + longest), (K B,)."""
-    longest = max(len(prefix) for prefix in prefixes)
-    if len(prefixes) == 1 and longest == 0:
-        return input_ids, lengths
-    copies, ends = [], []
-    for prefix in prefixes:
-        ids = nn.functional.pad(input_ids, (0, longest))
-        for offset, token in enumerate(prefix):
-            ids[torch.arange(len(ids), device=ids.device), lengths + offset] = token
-        copies.append(ids)
-        ends.append(lengths + len(prefix))
-    return torch.cat(copies), torch.cat(ends)
+def _slices(batch: TreeBatch, hidden: torch.Tensor) -> Iterator[tuple[Segment, torch.Tensor]]:
+    """Each segment of a batch with its part of `hidden`, a view of shape (tokens, hidden size)."""
+    for row, segments in zip(hidden, batch.segments, strict=True):
+        start = 0
+        for segment in segments:
+            yield segment, row[start : start + len(segment.tokens)]
+            start += len(segment.tokens)

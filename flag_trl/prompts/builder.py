@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +21,20 @@ class Prompt(NamedTuple):
 
     Attributes
     ----------
-    token_ids : tuple of int
+    segments : tuple of tuple of int
+        Tokens of the task, of the market part and of the account part, each with the template's text behind it:
+        prompts of a day share the first two, and all prompts the first.
     legal : tuple of bool
         Which actions may be taken, by action id.
     """
 
-    token_ids: tuple[int, ...]
+    segments: tuple[tuple[int, ...], ...]
     legal: tuple[bool, ...]
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """The whole prompt."""
+        return tuple(chain.from_iterable(self.segments))
 
 
 class PromptBuilder:
@@ -61,12 +69,14 @@ class PromptBuilder:
             )
         self._head, self._middle, self._tail = (self._control_ids(part) for part in self._fixed_parts())
         self._data_ids = lru_cache(maxsize=65536)(self._encode_data)
+        self._market_ids = lru_cache(maxsize=65536)(lambda text: self._data_ids(text) + self._middle)
+        self._account_ids = lru_cache(maxsize=65536)(lambda text: self._data_ids(text) + self._tail)
 
     def build(self, observation: Observation) -> Prompt:
         """Tokenise one observation: task and market first, the account part last."""
         market, account = self.texts(observation)
-        ids = self._head + self._data_ids(market) + self._middle + self._data_ids(account) + self._tail
-        return Prompt(ids, observation.legal)
+        segments = self._head, self._market_ids(market), self._account_ids(account)
+        return Prompt(segments, observation.legal)
 
     def texts(self, observation: Observation) -> tuple[str, str]:
         """The market part and the account part as they are tokenised."""

@@ -69,6 +69,10 @@ class RulesArguments:
     slippage_bps: float = field(default=0.0, metadata={"help": "Slippage, basis points of the price."})
     borrow_rate: float = field(default=0.0, metadata={"help": "Yearly fee on money sold short, as a fraction."})
     reward: RewardName = field(default="log_return", metadata={"help": "What training maximises."})
+    sharpe_rate: float = field(default=0.01, metadata={"help": "Adaptation rate of the reward `differential_sharpe`."})
+    drawdown_penalty: float = field(
+        default=1.0, metadata={"help": "Weight of the fine in the reward `drawdown_penalised`."}
+    )
     close_at_end: bool = field(default=False, metadata={"help": "Close the last position when an episode ends."})
 
 
@@ -83,11 +87,16 @@ class PolicyArguments:
         default_factory=dict,
         metadata={"help": "Action name to the word for it (in the recipe file); by default the name."},
     )
-    tuning: Literal["top_layers", "lora", "full"] = field(default="top_layers", metadata={"help": "What trains."})
+    tuning: Literal["top_layers", "lora", "dora", "full"] = field(
+        default="top_layers", metadata={"help": "What trains."}
+    )
     num_trainable_layers: int = field(default=6, metadata={"help": "Decoder layers that train, from the top."})
     train_final_norm: bool = field(default=False, metadata={"help": "Whether the norm above them trains too."})
     lora_rank: int = field(default=16, metadata={"help": "Rank of the adapters with `tuning: lora`."})
     lora_alpha: int = field(default=32, metadata={"help": "Scale of the adapters with `tuning: lora`."})
+    trunk_bits: Literal[16, 8, 4] = field(
+        default=16, metadata={"help": "8 or 4: load the layers that do not train in so many bits (GPU, bitsandbytes)."}
+    )
     prompt_template: str | None = field(default=None, metadata={"help": "Jinja file instead of the default prompt."})
     account_text: Literal["position", "full"] = field(
         default="position", metadata={"help": "What the prompt says of the account."}
@@ -153,6 +162,8 @@ class Recipe:
             fill=args.fill,
             costs=Costs(args.commission_bps, args.slippage_bps, args.borrow_rate),
             reward=args.reward,
+            sharpe_rate=args.sharpe_rate,
+            drawdown_penalty=args.drawdown_penalty,
             close_at_end=args.close_at_end,
         )
 
@@ -164,13 +175,23 @@ class Recipe:
         if unknown:
             raise SystemExit(f"words: {', '.join(unknown)} is no action; the scheme has {', '.join(actions)}")
         set_seed(self.training.seed)
-        tuning = Tuning(args.tuning, args.num_trainable_layers, args.train_final_norm, args.lora_rank, args.lora_alpha)
+        tuning = Tuning(
+            args.tuning,
+            args.num_trainable_layers,
+            args.train_final_norm,
+            args.lora_rank,
+            args.lora_alpha,
+            args.trunk_bits,
+        )
         policy = LLMPolicy.from_pretrained(
-            args.model_name_or_path, {name: args.words.get(name, name) for name in actions}, tuning
+            args.model_name_or_path,
+            {name: args.words.get(name, name) for name in actions},
+            tuning,
+            value_head=self.training.baseline == "value",
         )
         policy.to(self.training.device)
         template = read_template(args.prompt_template)
-        return Agent(policy, self.observation(), template, self.training.forward_batch_size)
+        return Agent(policy, self.observation(), template)
 
     def observation(self) -> ObservationConfig:
         """What the agent is shown."""

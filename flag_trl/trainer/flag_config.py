@@ -1,11 +1,22 @@
 """Options of `FlagTrainer`."""
 
 from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 import torch
 from trl.trainer.base_config import _BaseConfig
 
-BASELINES = ("rloo", "none")
+from flag_trl.policy import Precision, Share
+
+Baseline = Literal["rloo", "batch_mean", "value", "exact", "none"]
+LossType = Literal["reinforce", "ppo"]
+CacheDtype = Literal["float32", "bfloat16", "float16"]
+_CHOICES: dict[str, Any] = {
+    "baseline": Baseline,
+    "loss_type": LossType,
+    "share": Share,
+    "trunk_cache_dtype": CacheDtype,
+}
 
 
 @dataclass
@@ -20,8 +31,26 @@ class FlagConfig(_BaseConfig):
         num_generations (`int`, *optional*, defaults to `8`):
             Rollouts a window. They stay on one process and form each other's baseline.
         baseline (`str`, *optional*, defaults to `"rloo"`):
-            What is subtracted from the return-to-go: `"rloo"` (at each step the mean return-to-go of the window's
-            other rollouts) or `"none"`.
+            How an action is judged: by its return-to-go less the mean of the window's other rollouts at the same step
+            (`rloo`), less the mean of all of them, itself included (`batch_mean`), by generalised advantage estimation
+            with a value head (`value`), against every other action by recursion over the account's positions, without
+            sampling (`exact`), or by its return-to-go alone (`none`).
+        lam (`float`, *optional*, defaults to `0.95`):
+            Lambda of GAE, with `baseline: value`.
+        vf_coef (`float`, *optional*, defaults to `0.5`):
+            Weight of the value loss, with `baseline: value`.
+        cliprange_value (`float`, *optional*, defaults to `0.2`):
+            How far the value may leave the rollout's before its loss stops pulling.
+        loss_type (`str`, *optional*, defaults to `"reinforce"`):
+            `reinforce`, or `ppo`: the clipped ratio, which lets a rollout be used several times.
+        num_ppo_epochs (`int`, *optional*, defaults to `1`):
+            Times that a rollout is gone through, with `loss_type: ppo`. Each pass is `num_mini_batches` updates.
+        num_mini_batches (`int`, *optional*, defaults to `1`):
+            Parts into which a rollout's days are dealt, an update each, with `loss_type: ppo`.
+        cliprange (`float`, *optional*, defaults to `0.2`):
+            Clip range of the ratio of new to old probability, with `loss_type: ppo`.
+        target_kl (`float`, *optional*):
+            Stop using a rollout once KL(old || new) exceeds this, with `loss_type: ppo`.
         gamma (`float`, *optional*, defaults to `1.0`):
             Discount a step. Below 1 the loss drops the factor gamma^t, as is usual, and its gradient is no longer that
             of the discounted objective.
@@ -32,21 +61,67 @@ class FlagConfig(_BaseConfig):
         scale_advantages (`bool`, *optional*, defaults to `True`):
             Divide advantages by their standard deviation over the micro-batch, so that the entropy and KL weights mean
             the same whatever the size of the rewards.
-        forward_batch_size (`int`, *optional*, defaults to `16`):
-            States a forward or backward pass: bounds the memory, and changes results by rounding alone.
+        forward_batch_tokens (`int`, *optional*, defaults to `4096`):
+            Tokens a forward or backward pass: bounds the memory, and changes results by rounding alone.
+        share (`str`, *optional*, defaults to `"prefixes"`):
+            What is computed once: `prefixes` (what prompts begin alike, and equal prompts), `states` (equal prompts)
+            or `none`. Changes results by rounding alone.
+        table_rollouts (`bool`, *optional*, defaults to `True`):
+            Evaluate all states of a window at once and simulate its rollouts from that.
+        trunk_cache (`bool`, *optional*, defaults to `True`):
+            Keep the frozen layers' hidden states of each text.
+        trunk_cache_dir (`str`, *optional*):
+            Where later runs find them; by default beside the Hub's cache; `none` writes nothing.
+        trunk_cache_memory_gb (`float`, *optional*, defaults to `2.0`):
+            What they may take in memory; beyond it they are read from disk.
+        trunk_cache_disk_gb (`float`, *optional*, defaults to `10.0`):
+            What one model's files may take.
+        trunk_cache_dtype (`str`, *optional*, defaults to `"float32"`):
+            Precision in which they are kept; half precision halves the space and costs digits.
     """
 
     num_generations: int = field(
         default=8,
         metadata={"help": "Rollouts a window. They stay on one process and form each other's baseline."},
     )
-    baseline: str = field(
+    baseline: Baseline = field(
         default="rloo",
         metadata={
-            "help": "What is subtracted from the return-to-go: `rloo` (at each step the mean return-to-go of the "
-            "window's other rollouts) or `none`.",
-            "choices": list(BASELINES),
+            "help": "How an action is judged: by its return-to-go less the mean of the window's other rollouts at "
+            "the same step (`rloo`), less the mean of all of them, itself included (`batch_mean`), by generalised "
+            "advantage estimation with a value head (`value`), against every other action by recursion over the "
+            "account's positions, without sampling (`exact`), or by its return-to-go alone (`none`).",
         },
+    )
+    lam: float = field(default=0.95, metadata={"help": "Lambda of GAE, with `baseline: value`."})
+    vf_coef: float = field(default=0.5, metadata={"help": "Weight of the value loss, with `baseline: value`."})
+    cliprange_value: float = field(
+        default=0.2,
+        metadata={"help": "How far the value may leave the rollout's before its loss stops pulling."},
+    )
+    loss_type: LossType = field(
+        default="reinforce",
+        metadata={
+            "help": "`reinforce`, or `ppo`: the clipped ratio, which lets a rollout be used several times.",
+        },
+    )
+    num_ppo_epochs: int = field(
+        default=1,
+        metadata={
+            "help": "Times that a rollout is gone through, with `loss_type: ppo`. Each pass is `num_mini_batches` "
+            "updates."
+        },
+    )
+    num_mini_batches: int = field(
+        default=1,
+        metadata={"help": "Parts into which a rollout's days are dealt, an update each, with `loss_type: ppo`."},
+    )
+    cliprange: float = field(
+        default=0.2, metadata={"help": "Clip range of the ratio of new to old probability, with `loss_type: ppo`."}
+    )
+    target_kl: float | None = field(
+        default=None,
+        metadata={"help": "Stop using a rollout once KL(old || new) exceeds this, with `loss_type: ppo`."},
     )
     gamma: float = field(
         default=1.0,
@@ -68,10 +143,36 @@ class FlagConfig(_BaseConfig):
             "weights mean the same whatever the size of the rewards."
         },
     )
-    forward_batch_size: int = field(
-        default=16,
+    forward_batch_tokens: int = field(
+        default=4096,
         metadata={
-            "help": "States a forward or backward pass: bounds the memory, and changes results by rounding alone."
+            "help": "Tokens a forward or backward pass: bounds the memory, and changes results by rounding alone."
+        },
+    )
+    share: Share = field(
+        default="prefixes",
+        metadata={
+            "help": "What is computed once: `prefixes` (what prompts begin alike, and equal prompts), `states` (equal "
+            "prompts) or `none`. Changes results by rounding alone.",
+        },
+    )
+    table_rollouts: bool = field(
+        default=True,
+        metadata={"help": "Evaluate all states of a window at once and simulate its rollouts from that."},
+    )
+    trunk_cache: bool = field(default=True, metadata={"help": "Keep the frozen layers' hidden states of each text."})
+    trunk_cache_dir: str | None = field(
+        default=None,
+        metadata={"help": "Where later runs find them; by default beside the Hub's cache; `none` writes nothing."},
+    )
+    trunk_cache_memory_gb: float = field(
+        default=2.0, metadata={"help": "What they may take in memory; beyond it they are read from disk."}
+    )
+    trunk_cache_disk_gb: float = field(default=10.0, metadata={"help": "What one model's files may take."})
+    trunk_cache_dtype: CacheDtype = field(
+        default="float32",
+        metadata={
+            "help": "Precision in which they are kept; half precision halves the space and costs digits.",
         },
     )
 
@@ -102,12 +203,10 @@ class FlagConfig(_BaseConfig):
             on_gpu = not self.use_cpu and torch.cuda.is_available()
             self.bf16 = not self.fp16 and on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
         super().__post_init__()
-        if self.baseline not in BASELINES:
-            raise ValueError(f"baseline is {self.baseline!r}; choose {' or '.join(BASELINES)}")
-        if self.num_generations < 1 or (self.baseline == "rloo" and self.num_generations < 2):
-            raise ValueError(
-                f"num_generations is {self.num_generations}; rloo needs at least 2 rollouts a window, none at least 1"
-            )
+        for name, kind in _CHOICES.items():
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(kind))}")
+        self._check_estimator()
         if not 0.0 < self.gamma <= 1.0:
             raise ValueError(f"gamma is {self.gamma}; it must lie in (0, 1]")
         if self.remove_unused_columns:
@@ -119,5 +218,38 @@ class FlagConfig(_BaseConfig):
                 "push_to_hub is not supported yet: transformers would upload a pickle of the arguments with every "
                 "checkpoint. Upload the output folder's .json and .safetensors files by hand"
             )
-        if self.forward_batch_size < 1:
-            raise ValueError(f"forward_batch_size is {self.forward_batch_size}; it must be at least 1")
+        if self.forward_batch_tokens < 1:
+            raise ValueError(f"forward_batch_tokens is {self.forward_batch_tokens}; it must be at least 1")
+
+    @property
+    def uses(self) -> int:
+        """Updates for which a rollout serves."""
+        return self.num_ppo_epochs * self.num_mini_batches
+
+    @property
+    def precision(self) -> Precision:
+        """Of the layers: bf16, fp16 or fp32."""
+        return "bf16" if self.bf16 else "fp16" if self.fp16 else "fp32"
+
+    def _check_estimator(self) -> None:
+        """Raise ValueError where the options of baseline and loss do not fit together."""
+        if self.num_generations < 1 or (self.baseline in ("rloo", "batch_mean") and self.num_generations < 2):
+            raise ValueError(
+                f"num_generations is {self.num_generations}; {self.baseline} needs at least "
+                f"{2 if self.baseline in ('rloo', 'batch_mean') else 1} rollouts a window"
+            )
+        for name in ("num_ppo_epochs", "num_mini_batches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("cliprange", "cliprange_value"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if not 0.0 <= self.lam <= 1.0:
+            raise ValueError(f"lam is {self.lam}; it must lie in [0, 1]")
+        if self.loss_type == "reinforce" and (self.uses > 1 or self.target_kl is not None):
+            raise ValueError(
+                "num_ppo_epochs, num_mini_batches and target_kl reuse a rollout, which REINFORCE cannot: after one "
+                "update its samples are another policy's. Set loss_type: ppo"
+            )
+        if self.loss_type == "ppo" and self.baseline == "exact":
+            raise ValueError("baseline exact has no sampled actions whose ratio could be clipped; use reinforce")

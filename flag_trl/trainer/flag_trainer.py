@@ -1,32 +1,34 @@
-"""REINFORCE over whole trading episodes, as a sibling of TRL's trainers."""
+"""Policy gradient over whole trading episodes, as a sibling of TRL's trainers."""
 
 import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
 from torch import nn
+from torch.utils.data import Sampler
 from transformers import ProgressCallback, TrainerCallback
 from transformers.integrations import is_deepspeed_zero3_enabled
 from trl.trainer.base_trainer import _BaseTrainer
 
-from flag_trl.agent import Agent, Trajectory, play
+from flag_trl.agent import Agent
 from flag_trl.data import MarketData, Window
 from flag_trl.envs import TradingRules
-from flag_trl.trainer.advantages import advantages
+from flag_trl.policy import Engine
+from flag_trl.trainer.collector import Collector
 from flag_trl.trainer.flag_config import FlagConfig
-from flag_trl.trainer.losses import reinforce_loss
-from flag_trl.trainer.monitor import learning_metrics, trading_metrics
+from flag_trl.trainer.losses import exact_loss, kl_divergence, ppo_loss, reinforce_loss, value_loss
+from flag_trl.trainer.preparation import cache_trunk
 from flag_trl.trainer.progress import TradingProgress
-from flag_trl.trainer.reference import ReferenceLogProbs
-from flag_trl.trainer.rollouts import Rollout, keyed_uniforms
+from flag_trl.trainer.sampler import ReusingSampler
+from flag_trl.trainer.samples import Samples
 
-# Rewards are returns or Sharpe ratios: far below one, and far above this wherever two rollouts differ by a trade.
-NEGLIGIBLE = 1e-12
+BUFFER = "rollout-{process}-{slot}.safetensors"
 
 
 class FlagTrainer(_BaseTrainer):
@@ -52,7 +54,7 @@ class FlagTrainer(_BaseTrainer):
     Raises
     ------
     ValueError
-        If the policy's actions are not the scheme's.
+        If the policy's actions are not the scheme's, or the estimator does not fit the rules.
     """
 
     _tag_names = ["trl", "flag-trl", "trading"]
@@ -81,13 +83,16 @@ class FlagTrainer(_BaseTrainer):
                 f"{args.n_gpu} GPUs in one process would be torch's DataParallel, which is not supported; "
                 "start one process a GPU: accelerate launch --config_file accelerate_configs/multi_gpu.yaml ..."
             )
-        agent.batch_size = args.forward_batch_size
+        agent.policy.engine = Engine(args.share, args.forward_batch_tokens, args.precision)
         self.agent = agent
         self.markets = markets
         self.rules = rules
-        self._observer = agent.observer(markets, rules.fill)
-        self._reference = ReferenceLogProbs(agent.policy, args.forward_batch_size)
+        self._collector = Collector(agent, args, markets, rules)
         self._metrics: dict[str, list[float]] = defaultdict(list)
+        self._sums: dict[str, float] = defaultdict(float)
+        self._rollouts: dict[int, Samples] = {}
+        self._batches_done: int | None = None
+        self._left_old_policy = False
         super().__init__(
             model=agent.policy,
             args=args,
@@ -99,50 +104,72 @@ class FlagTrainer(_BaseTrainer):
         )
         if is_deepspeed_zero3_enabled():
             raise ValueError("ZeRO-3 shards the weights that rollouts read, which is not supported yet; use ZeRO-2")
+        if args.target_kl is not None and self.is_deepspeed_enabled:
+            raise ValueError("target_kl drops an update, which DeepSpeed's optimiser does not offer; leave it out")
         agent.trained_on = _trained_on(rules, markets, train_dataset)
         if not args.disable_tqdm:
             # The stock bar prints every log as a dictionary and judges the remaining time by the last steps alone.
             self.remove_callback(ProgressCallback)
             self.add_callback(TradingProgress())
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Fill the cache of the frozen layers, then train as the parent does."""
+        cache_trunk(self.agent, self.args, self._collector, self._windows_of_run())
+        return super().train(*args, **kwargs)
+
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
         """Roll out the batch's windows, then run the parent's step chunk by chunk so that memory stays bounded."""
         began = time.monotonic()
-        rollout = self._collect(inputs["windows"])
-        chunks = self._as_many_on_every_process(list(rollout.chunks(self.args.forward_batch_size)))
+        samples = self._samples(inputs["windows"])
+        loss = torch.zeros((), device=self.args.device)
+        if samples is None:
+            self._metrics["stopped"].append(1.0)
+            return loss
+        chunks = self._as_many_on_every_process(list(samples.chunks(self.agent.policy)))
         gradients = self.accelerator.gradient_state
         last_of_step = gradients.sync_gradients
-        loss = torch.zeros((), device=self.args.device)
         for number, chunk in enumerate(chunks, 1):
             last = number == len(chunks)
             # Processes exchange gradients once an update, with the last chunk of the last micro-batch.
             gradients._set_sync_gradients(last_of_step and last)
             with nullcontext() if last else self.accelerator.no_sync(model):
                 loss += super().training_step(model, chunk)
-        rate = rollout.trajectory.active.sum() / (time.monotonic() - began)
-        self._metrics["transitions_per_second"].append(rate * self.accelerator.num_processes)
+        self._measure_step(model, len(samples.states.index), time.monotonic() - began)
         return loss
 
     def compute_loss(
         self,
         model: nn.Module,
-        inputs: dict[str, torch.Tensor],
+        inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         """Evaluate each distinct state once and sum the loss over the samples that passed through it."""
-        log_probs = model(inputs["input_ids"], inputs["lengths"], inputs["legal"])
-        return reinforce_loss(
-            log_probs[inputs["state"]],
-            inputs["reference"][inputs["state"]],
-            inputs["actions"],
-            inputs["advantages"],
-            inputs["denominator"],
-            self.args.entropy_coef,
-            self.args.kl_coef,
-        )
+        args, given, state, denominator = self.args, inputs["samples"], inputs["state"], inputs["denominator"]
+        outputs = model(inputs["batch"])
+        log_probs = outputs.log_probs[state]
+        # Without a penalty nobody asked what the untouched model says, and the policy differs from itself by nothing.
+        reference = inputs["reference"][state] if "reference" in inputs else log_probs.detach()
+        common = {"entropy_coef": args.entropy_coef, "kl_coef": args.kl_coef, "denominator": denominator}
+        self._add("kl", kl_divergence(log_probs, reference) * given.get("occupancy", 1.0), denominator)
+        if args.baseline == "exact":
+            return exact_loss(log_probs, reference, given["advantages"], given["occupancy"], **common)
+        actions, advantages = given["actions"], given["advantages"]
+        if args.loss_type == "ppo":
+            old = given["old_log_probs"]
+            self._add("policy_kl", kl_divergence(old, log_probs), denominator)
+            taken = old.gather(-1, actions[:, None])[:, 0]
+            loss = ppo_loss(log_probs, reference, actions, advantages, taken, cliprange=args.cliprange, **common)
+        else:
+            loss = reinforce_loss(log_probs, reference, actions, advantages, **common)
+        if args.baseline == "value":
+            expected = outputs.values[state]
+            error = value_loss(expected, given["old_values"], given["returns"], denominator, args.cliprange_value)
+            self._add("value_loss", error * denominator, denominator)
+            loss = loss + args.vf_coef * error
+        return loss
 
     def evaluate(
         self,
@@ -160,10 +187,8 @@ class FlagTrainer(_BaseTrainer):
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if not isinstance(dataset, Dataset):
             raise ValueError("there is nothing to validate on: give FlagTrainer one eval_dataset of windows")
-        windows = _windows(list(dataset))["windows"]
         began = time.monotonic()
-        trajectory = self._play(windows, None)
-        found = self._trading_metrics(trajectory, windows)
+        found = self._collector.greedy(_windows(list(dataset))["windows"])
         metrics = {f"{metric_key_prefix}_{key}": value for key, value in found.items()}
         metrics[f"{metric_key_prefix}_runtime"] = time.monotonic() - began
         super().log(dict(metrics))
@@ -179,45 +204,76 @@ class FlagTrainer(_BaseTrainer):
             self._metrics.clear()
         super().log(logs, start_time)
 
-    def _collect(self, windows: list[Window]) -> Rollout:
-        """Trade each window `num_generations` times, drawing actions by number."""
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler | None:
+        """Windows come round as often as their rollout is used."""
         args = self.args
-        uniforms = keyed_uniforms(windows, args.num_generations, args.seed, visit=int(self.state.epoch or 0))
-        accounts = [window for window in windows for _ in range(args.num_generations)]
-        trajectory = self._play(accounts, uniforms)
-        states = self.agent.encode([o for day in trajectory.observations for o in day])
-        judged = advantages(trajectory.rewards, args.gamma, args.baseline, args.num_generations)
-        rollout = Rollout(trajectory, states, self._scaled(judged, trajectory.active), self._reference(states))
-        learning = learning_metrics(rollout, judged[trajectory.active])
-        measured = {**self._trading_metrics(trajectory, accounts), **learning}
-        for key, value in measured.items():
-            self._metrics[key].append(value)
-        return rollout
+        dataset: Any = self.train_dataset if train_dataset is None else train_dataset
+        if args.uses == 1 or dataset is None:
+            return super()._get_train_sampler(train_dataset)
+        group = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+        return ReusingSampler(len(dataset), group, args.uses, args.seed)
 
-    def _as_many_on_every_process(self, chunks: list[dict[str, torch.Tensor]]) -> list[dict[str, torch.Tensor]]:
+    def _samples(self, windows: list[Window]) -> Samples | None:
+        """The samples of this micro-batch: a new rollout's, or the next part of one that is still in use.
+
+        None where the policy has moved too far from that which made the rollout.
+        """
+        args = self.args
+        if self._batches_done is None:
+            self._batches_done = self.state.global_step * args.gradient_accumulation_steps
+        turn, slot = divmod(self._batches_done, args.gradient_accumulation_steps)
+        cycle, use = divmod(turn, args.uses)
+        self._batches_done += 1
+        if use == 0:
+            self._left_old_policy = False
+            self._rollouts[slot], metrics = self._collector.collect(windows, visit=int(self.state.epoch or 0))
+            for key, value in metrics.items():
+                self._metrics[key].append(value)
+        elif self._left_old_policy:
+            return None
+        epoch, part = divmod(use, args.num_mini_batches)
+        deal = (args.seed, cycle, epoch, slot, args.process_index)
+        return self._rollouts[slot].minibatch(part, args.num_mini_batches, deal)
+
+    def _add(self, name: str, values: torch.Tensor, denominator: torch.Tensor) -> None:
+        """Add to a mean over the decisions of this step."""
+        self._sums[name] += float(values.detach().sum() / denominator)
+
+    def _measure_step(self, model: nn.Module, samples: int, seconds: float) -> None:
+        """Note what the step measured; drop its gradient if the policy has left the rollout's too far behind."""
+        target = self.args.target_kl
+        if target is not None:
+            moved = torch.tensor(self._sums["policy_kl"], device=self.args.device)
+            if float(self.accelerator.reduce(moved, "mean")) > target:
+                self._left_old_policy = True
+                # Without a gradient the optimiser leaves weights and moments alone.
+                model.zero_grad(set_to_none=True)
+            self._metrics["stopped"].append(float(self._left_old_policy))
+        for name, value in self._sums.items():
+            self._metrics[name].append(value)
+        self._sums.clear()
+        rate = samples / seconds * self.accelerator.num_processes
+        self._metrics["transitions_per_second"].append(rate)
+
+    def _as_many_on_every_process(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Chunks followed by some without samples, whose gradient is zero: processes that exchange gradients wait."""
         count = torch.tensor([len(chunks)], device=self.args.device)
         longest = int(self.accelerator.gather(count).max())
-        empty = {key: chunks[0][key][:0] for key in ("state", "actions", "advantages")}
-        return chunks + [{**chunks[0], **empty}] * (longest - len(chunks))
+        first = chunks[0]
+        none = {name: values[:0] for name, values in first["samples"].items()}
+        return chunks + [{**first, "state": first["state"][:0], "samples": none}] * (longest - len(chunks))
 
-    def _play(self, windows: list[Window], uniforms: np.ndarray | None) -> Trajectory:
-        env = self.rules.make(self.markets, len(windows))
-        return play(self.agent, env, self._observer, windows, uniforms)
-
-    def _trading_metrics(self, trajectory: Trajectory, windows: list[Window]) -> dict[str, float]:
-        """Measures of the episodes, and the log return of holding the asset through the same windows."""
-        held = [self.markets[w.symbol].close[[w.start, w.start + w.length]] for w in windows]
-        periods = [self.markets[w.symbol].periods_per_year for w in windows]
-        metrics = trading_metrics(trajectory, self.rules.scheme.actions, periods)
-        return {**metrics, "buy_and_hold": float(np.mean([np.log(last / first) for first, last in held]))}
-
-    def _scaled(self, values: np.ndarray, active: np.ndarray) -> np.ndarray:
-        """Advantages over their deviation; zero where rollouts that all did the same leave nothing but rounding."""
-        spread = values[active].std()
-        if not self.args.scale_advantages:
-            return values
-        return values / spread if spread > NEGLIGIBLE else np.zeros_like(values)
+    def _windows_of_run(self) -> list[Window]:
+        """Windows that the run is certain to trade; none of training where it ends before it has seen them all."""
+        args = self.args
+        update = args.gradient_accumulation_steps * args.per_device_train_batch_size * args.world_size
+        rows: list[dict[str, Any]] = []
+        if isinstance(self.train_dataset, Dataset):
+            seen = args.max_steps * update // args.uses if args.max_steps > 0 else len(self.train_dataset)
+            rows += list(self.train_dataset) if seen >= len(self.train_dataset) else []
+        if isinstance(self.eval_dataset, Dataset) and args.eval_strategy != "no":
+            rows += list(self.eval_dataset)
+        return _windows(rows)["windows"]
 
     # Checkpoints hold the trained weights and what the agent is shown, not the base model nor a pickle of the
     # arguments.
@@ -231,11 +287,22 @@ class FlagTrainer(_BaseTrainer):
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         if self.args.should_save:
-            self._reference.save(output_dir)
+            self._collector.reference.save(output_dir)
+        if self.args.uses > 1:
+            for slot, samples in self._rollouts.items():
+                samples.save(self._buffer_file(output_dir, slot))
+
+    def _buffer_file(self, folder: str, slot: int) -> Path:
+        """Where a checkpoint keeps a rollout that is still in use; each process has its own."""
+        return Path(folder) / BUFFER.format(process=self.args.process_index, slot=slot)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         self.agent.policy.load_trained(resume_from_checkpoint)
-        self._reference.load(resume_from_checkpoint)
+        self._collector.reference.load(resume_from_checkpoint)
+        for slot in range(self.args.gradient_accumulation_steps):
+            file = self._buffer_file(resume_from_checkpoint, slot)
+            if file.is_file():
+                self._rollouts[slot] = Samples.load(file)
 
     def _load_best_model(self) -> None:
         self.agent.policy.load_trained(str(self.state.best_model_checkpoint))

@@ -7,8 +7,7 @@ import torch
 
 from flag_trl.agent import Trajectory
 from flag_trl.metrics import sharpe_ratio
-from flag_trl.trainer.losses import entropy, kl_divergence
-from flag_trl.trainer.rollouts import Rollout
+from flag_trl.trainer.losses import entropy
 
 
 def trading_metrics(
@@ -38,15 +37,8 @@ def trading_metrics(
     }
 
 
-def learning_metrics(rollout: Rollout, advantages: np.ndarray) -> dict[str, float]:
-    """Entropy and KL to the untouched model, in nats a decision, and mean and deviation of the unscaled advantages."""
-    active = rollout.trajectory.active
-    log_probs = torch.from_numpy(rollout.trajectory.probabilities[active]).log()
-    reference = rollout.reference[rollout.states.index].double()
-    return {
-        "entropy": float(entropy(log_probs).mean()),
-        "kl": float(kl_divergence(log_probs, reference).mean()),
-        "advantage_mean": float(advantages.mean()),
-        "advantage_std": float(advantages.std()),
-        "states": float(len(rollout.states.prompts)),
-    }
+def mean_entropy(trajectory: Trajectory) -> float:
+    """Entropy of the policy in nats, mean over the decisions."""
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(trajectory.probabilities[trajectory.active])
+    return float(entropy(torch.from_numpy(log_probs)).mean())

@@ -4,7 +4,6 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors.numpy import load_file, save_file
 
 from flag_trl.agent import States
@@ -21,20 +20,19 @@ class ReferenceLogProbs:
     that evaluated anew would not repeat the run that it continues.
     """
 
-    def __init__(self, policy: LLMPolicy, batch_size: int) -> None:
+    def __init__(self, policy: LLMPolicy) -> None:
         self._policy = policy
-        self._batch_size = batch_size
         self._rows: dict[bytes, np.ndarray] = {}
 
-    def __call__(self, states: States) -> torch.Tensor:
-        """Log-probabilities of U states, shape (U, A)."""
+    def __call__(self, states: States) -> np.ndarray:
+        """Log-probabilities of U states, float32 of shape (U, A)."""
         keys = [_key(prompt) for prompt in states.prompts]
         new = [i for i, key in enumerate(keys) if key not in self._rows]
         if new:
-            prompts = [states.prompts[i].token_ids for i in new]
-            rows = self._policy.log_probs(prompts, states.legal[new], self._batch_size, reference=True).numpy()
+            prompts = [states.prompts[i].segments for i in new]
+            rows = self._policy.evaluate(prompts, states.legal[new], reference=True).log_probs.numpy()
             self._rows.update(zip((keys[i] for i in new), rows, strict=True))
-        return torch.from_numpy(np.stack([self._rows[key] for key in keys]))
+        return np.stack([self._rows[key] for key in keys])
 
     def save(self, folder: str | Path) -> None:
         """Write what is remembered into a checkpoint folder."""

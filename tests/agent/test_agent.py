@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from flag_trl.accounts import AllIn, Signed
 from flag_trl.agent import Agent, play
 from flag_trl.data import Window
 from flag_trl.envs import TradingRules
-from flag_trl.observations import Observation, ObservationConfig
+from flag_trl.observations import Observation, ObservationConfig, Observer
 from flag_trl.policy import LLMPolicy, Tuning
 
 ALL = (True, True, True)
@@ -27,7 +28,7 @@ def agent(tiny_policy) -> Agent:
 def test_equal_observations_are_evaluated_once(agent, monkeypatch) -> None:
     rows = []
     forward = agent.policy.forward
-    monkeypatch.setattr(agent.policy, "forward", lambda ids, *rest: rows.append(len(ids)) or forward(ids, *rest))
+    monkeypatch.setattr(agent.policy, "forward", lambda batch: rows.append(len(batch["legal"])) or forward(batch))
     decision = agent.decide(SEEN * 5)
     assert sum(rows) == 3
     assert np.array_equal(decision.probabilities[0], decision.probabilities[3])
@@ -36,8 +37,8 @@ def test_equal_observations_are_evaluated_once(agent, monkeypatch) -> None:
 def test_probabilities_are_those_of_the_policy_over_legal_actions(agent) -> None:
     decision = agent.decide(SEEN)
     for row, seen in zip(decision.probabilities, SEEN, strict=True):
-        prompt = agent.prompts.build(seen).token_ids
-        alone = agent.policy.log_probs([prompt], torch.tensor([seen.legal]))[0].exp()
+        prompt = agent.prompts.build(seen).segments
+        alone = agent.policy.evaluate([prompt], torch.tensor([seen.legal])).log_probs[0].exp()
         np.testing.assert_allclose(row, alone, atol=1e-5)
         assert row[[i for i, legal in enumerate(seen.legal) if not legal]].sum() == 0
 
@@ -104,3 +105,33 @@ def test_weights_that_are_not_numbers_stop_the_agent_instead_of_selling(agent) -
         next(p for p in agent.policy.parameters() if p.requires_grad).fill_(float("nan"))
     with pytest.raises(ValueError, match="not numbers.*Lower learning_rate"):
         agent.decide(SEEN)
+
+
+@pytest.mark.parametrize("scheme", [AllIn(), Signed()], ids=lambda scheme: scheme.name)
+def test_a_table_trades_as_the_agent_that_filled_it(scheme, tiny_policy, walk) -> None:
+    agent = Agent(tiny_policy(value_head=True), ObservationConfig(past_returns=2, momentum_bars=0, volatility_bars=0))
+    markets, rules = {"AAA": walk()}, TradingRules(scheme=scheme)
+    windows = [Window("AAA", start, 6) for start in (25, 31, 37) for _ in range(4)]
+    uniforms = np.random.default_rng(0).random((6, len(windows)))
+    observer = agent.observer(markets, rules.fill)
+    table = agent.table([o for window in windows for o in observer.every_state(*window, scheme)])
+    quick, plain = (
+        play(decider, rules.make(markets, len(windows)), observer, windows, uniforms) for decider in (table, agent)
+    )
+    assert np.array_equal(quick.actions, plain.actions) and np.array_equal(quick.rewards, plain.rewards)
+    assert len(np.unique(quick.actions)) == 3
+    np.testing.assert_allclose(quick.probabilities, plain.probabilities, atol=1e-5)
+    np.testing.assert_allclose(quick.values, plain.values, atol=1e-5)
+
+
+def test_a_table_knows_its_own_observations_alone(agent) -> None:
+    table = agent.table(SEEN[:2])
+    assert np.array_equal(table.decide(SEEN[:2]).actions, agent.decide(SEEN[:2]).actions)
+    with pytest.raises(KeyError):
+        table.decide(SEEN)
+
+
+def test_endless_account_texts_have_no_table(walk) -> None:
+    observer = Observer({"AAA": walk()}, ObservationConfig(account_text="full"), "next_open")
+    with pytest.raises(ValueError, match="no end of states; choose position"):
+        observer.every_state("AAA", 25, 3, Signed())

@@ -8,6 +8,7 @@ from flag_trl.policy import LLMPolicy, Tuning
 from flag_trl.policy.tuning import FAMILIES
 
 PROMPTS = [[5, 9, 30], list(range(4, 40)), [7], [100, 3, 50, 8, 8, 8]]
+SEGMENTS = [(tuple(prompt),) for prompt in PROMPTS]
 ALL_LEGAL = torch.ones(len(PROMPTS), 3, dtype=torch.bool)
 TOP = Tuning("top_layers", num_trainable_layers=2)
 
@@ -16,7 +17,7 @@ TOP = Tuning("top_layers", num_trainable_layers=2)
 @pytest.mark.parametrize("tied", [True, False])
 def test_action_rows_of_a_padded_batch_equal_the_plain_forward_pass(family, tied, tiny_policy) -> None:
     policy = tiny_policy(TOP, family=family, tied=tied)
-    found = policy.log_probs(PROMPTS, ALL_LEGAL, batch_size=4)
+    found = policy.evaluate(SEGMENTS, ALL_LEGAL).log_probs
     rows = [ids[0] for ids in policy.actions.token_ids]
     for prompt, log_probs in zip(PROMPTS, found, strict=True):
         logits = policy.model(torch.tensor([prompt])).logits[0, -1, rows]
@@ -28,7 +29,7 @@ def test_words_of_several_tokens_equal_a_walk_with_the_plain_model(tiny_policy) 
     policy = tiny_policy(TOP, words=words)
     ids = dict(zip(words, policy.actions.token_ids, strict=True))
     assert len(policy.actions.nodes) > 1, "the words must share a beginning for this test to say anything"
-    found = policy.log_probs(PROMPTS, ALL_LEGAL)
+    found = policy.evaluate(SEGMENTS, ALL_LEGAL).log_probs
     for prompt, row in zip(PROMPTS, found, strict=True):
         for action, log_prob in zip(words, row, strict=True):
             total = 0.0
@@ -43,7 +44,7 @@ def test_words_of_several_tokens_equal_a_walk_with_the_plain_model(tiny_policy) 
 def test_illegal_actions_share_nothing(tiny_policy) -> None:
     policy = tiny_policy(TOP)
     legal = torch.tensor([[True, False, True]]).expand(len(PROMPTS), 3)
-    found, whole = policy.log_probs(PROMPTS, legal), policy.log_probs(PROMPTS, ALL_LEGAL)
+    found, whole = policy.evaluate(SEGMENTS, legal).log_probs, policy.evaluate(SEGMENTS, ALL_LEGAL).log_probs
     assert torch.isinf(found[:, 1]).all()
     torch.testing.assert_close(found[:, [0, 2]], whole[:, [0, 2]].log_softmax(-1), atol=1e-5, rtol=0)
 
@@ -97,15 +98,19 @@ def disturb(policy: LLMPolicy) -> None:
                 parameter.add_(torch.randn_like(parameter) * 0.1)
 
 
-@pytest.mark.parametrize("tuning", [TOP, Tuning("lora", 2, lora_rank=2), Tuning("full")], ids=lambda t: t.method)
+@pytest.mark.parametrize(
+    "tuning",
+    [TOP, Tuning("lora", 2, lora_rank=2), Tuning("dora", 2, lora_rank=2), Tuning("full")],
+    ids=lambda t: t.method,
+)
 def test_the_reference_stays_the_untouched_model(tuning, tiny_policy) -> None:
     policy = tiny_policy(tuning)
-    before = policy.log_probs(PROMPTS, ALL_LEGAL)
+    before = policy.evaluate(SEGMENTS, ALL_LEGAL).log_probs
     disturb(policy)
-    moved = policy.log_probs(PROMPTS, ALL_LEGAL)
+    moved = policy.evaluate(SEGMENTS, ALL_LEGAL).log_probs
     assert not torch.allclose(moved, before, atol=1e-3)
-    assert torch.equal(policy.log_probs(PROMPTS, ALL_LEGAL, reference=True), before)
-    assert torch.equal(policy.log_probs(PROMPTS, ALL_LEGAL), moved)
+    assert torch.equal(policy.evaluate(SEGMENTS, ALL_LEGAL, reference=True).log_probs, before)
+    assert torch.equal(policy.evaluate(SEGMENTS, ALL_LEGAL).log_probs, moved)
 
 
 @pytest.mark.parametrize("tuning", [TOP, Tuning("lora", 2, lora_rank=2)], ids=lambda t: t.method)
@@ -117,8 +122,35 @@ def test_a_saved_policy_decides_the_same_to_the_last_bit(tuning, tiny_model, tok
     policy.save_pretrained(tmp_path / "trained")
     restored = LLMPolicy.from_pretrained(tmp_path / "trained")
     assert restored.tuning == tuning
-    assert torch.equal(restored.log_probs(PROMPTS, ALL_LEGAL), policy.log_probs(PROMPTS, ALL_LEGAL))
+    assert torch.equal(
+        restored.evaluate(SEGMENTS, ALL_LEGAL).log_probs, policy.evaluate(SEGMENTS, ALL_LEGAL).log_probs
+    )
     assert {file.suffix for file in (tmp_path / "trained").iterdir()} == {".json", ".safetensors"}
+
+
+def test_a_value_head_starts_at_zero_and_is_saved_with_the_rest(tiny_model, tokenizer, tmp_path) -> None:
+    tiny_model().save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    policy = LLMPolicy.from_pretrained(tmp_path / "base", tuning=TOP, value_head=True)
+    assert not policy.evaluate(SEGMENTS, ALL_LEGAL).values.any()
+    disturb(policy)
+    policy.save_pretrained(tmp_path / "trained")
+    values = LLMPolicy.from_pretrained(tmp_path / "trained").evaluate(SEGMENTS, ALL_LEGAL).values
+    assert values.shape == (len(PROMPTS),) and len(values.unique()) == len(PROMPTS)
+    assert torch.equal(values, policy.evaluate(SEGMENTS, ALL_LEGAL).values)
+    assert LLMPolicy.from_pretrained(tmp_path / "base", tuning=TOP).evaluate(SEGMENTS, ALL_LEGAL).values is None
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_few_bits_need_a_gpu_and_a_trunk(bits, tiny_model, tokenizer, tmp_path) -> None:
+    tiny_model().save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ValueError, match=f"trunk_bits {bits} needs a GPU and `pip install bitsandbytes`"):
+        LLMPolicy.from_pretrained(tmp_path / "base", tuning=Tuning(num_trainable_layers=2, trunk_bits=bits))
+    with pytest.raises(ValueError, match="with tuning full there are none"):
+        Tuning("full", trunk_bits=bits)
 
 
 def test_weights_of_another_policy_are_refused(tiny_policy, tmp_path) -> None:

@@ -27,6 +27,8 @@ def make_trainer(tiny_policy, walk, tmp_path) -> Callable[..., FlagTrainer]:
         callbacks=None,
         validate: bool = True,
         layers: int = 4,
+        value_head: bool = False,
+        family: str = "llama",
         **options: object,
     ) -> FlagTrainer:
         markets = {"AAA": market or walk()}
@@ -44,9 +46,10 @@ def make_trainer(tiny_policy, walk, tmp_path) -> Callable[..., FlagTrainer]:
             "learning_rate": 1e-3,
             "save_strategy": "no",
             "max_steps": 2,
+            "trunk_cache_dir": "none",
         }
         return FlagTrainer(
-            Agent(tiny_policy(tuning, layers=layers), observation),
+            Agent(tiny_policy(tuning, layers=layers, value_head=value_head, family=family), observation),
             FlagConfig(**{**defaults, **options}),
             markets,
             rules or TradingRules(),

@@ -16,9 +16,15 @@ from flag_trl.agent import Agent
 from flag_trl.data import Window
 from flag_trl.envs import TradingRules
 from flag_trl.policy import Tuning
+from flag_trl.policy.tuning import FAMILIES
 from flag_trl.trainer import FlagConfig, FlagTrainer
 
-TUNINGS = [Tuning("top_layers", 2), Tuning("lora", 2, lora_rank=2), Tuning("full")]
+TUNINGS = [
+    Tuning("top_layers", 2),
+    Tuning("lora", 2, lora_rank=2),
+    Tuning("dora", 2, lora_rank=2),
+    Tuning("full"),
+]
 
 
 def weights(trainer: FlagTrainer) -> dict[str, torch.Tensor]:
@@ -37,7 +43,7 @@ def test_frozen_weights_stay_to_the_last_bit_and_every_trained_one_moves(tuning,
         assert torch.equal(after, before[name]) != (name in trained), name
 
 
-@pytest.mark.parametrize("tuning", TUNINGS[:2], ids=lambda t: t.method)
+@pytest.mark.parametrize("tuning", TUNINGS[:3], ids=lambda t: t.method)
 def test_three_steps_and_three_after_a_resume_equal_six_to_the_last_bit(tuning, make_trainer, tmp_path) -> None:
     options = {
         "max_steps": 6,
@@ -60,6 +66,88 @@ def test_three_steps_and_three_after_a_resume_equal_six_to_the_last_bit(tuning, 
     assert logs[:6] == logs[6:]
 
 
+PPO = {
+    "loss_type": "ppo",
+    "baseline": "value",
+    "num_ppo_epochs": 2,
+    "num_mini_batches": 2,
+    "kl_coef": 0.05,
+    "gradient_accumulation_steps": 2,
+    "per_device_train_batch_size": 1,
+    "scale_advantages": True,
+}
+
+
+@pytest.mark.parametrize("stop", [2, 5, 7])
+def test_ppo_resumes_to_the_last_bit_in_the_middle_of_a_rollouts_use(stop, make_trainer, tmp_path) -> None:
+    options = {**PPO, "max_steps": 10, "save_strategy": "steps", "save_steps": stop, "value_head": True}
+    cache = {"trunk_cache_dir": str(tmp_path / "cache")}
+    straight = make_trainer(output_dir=str(tmp_path / "straight"), **cache, **options)
+    straight.train()
+    resumed = make_trainer(output_dir=str(tmp_path / "resumed"), **cache, **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "straight" / f"checkpoint-{stop}"))
+    there, here = weights(straight), weights(resumed)
+    assert all(torch.equal(here[name], there[name]) for name in there)
+    returns = [[r["loss"] for r in t.state.log_history if "episode_return" in r] for t in (straight, resumed)]
+    assert returns[0] == returns[1]
+
+
+def test_a_rollout_serves_as_many_updates_as_ppo_uses_it(make_trainer) -> None:
+    trainer = make_trainer(**PPO, max_steps=8, value_head=True)
+    trainer.train()
+    rolled = [row["step"] for row in trainer.state.log_history if "episode_return" in row]
+    assert rolled == [1, 5]
+
+
+def test_a_policy_that_has_moved_too_far_waits_for_the_next_rollout(make_trainer) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+
+    class Watch(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            seen.append(weights(trainer))
+
+    options = {**PPO, "num_mini_batches": 1, "num_ppo_epochs": 4, "learning_rate": 0.03, "weight_decay": 0.1}
+    trainer = make_trainer(**options, max_steps=5, target_kl=1e-6, value_head=True, callbacks=[Watch()])
+    trainer.train()
+    stopped = [row["stopped"] for row in trainer.state.log_history if "stopped" in row]
+    assert stopped == [0, 1, 1, 1, 0]
+    moved = [any(not torch.equal(b[name], a[name]) for name in a) for a, b in zip(seen, seen[1:], strict=False)]
+    assert moved == [False, False, False, True]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_cache_and_sharing_change_neither_actions_nor_weights(family, make_trainer) -> None:
+    """Same seed, everything on against everything off: the same trades, and weights apart by rounding alone."""
+    off = {"share": "none", "trunk_cache": False, "table_rollouts": False}
+    same = {"family": family, "optim": "sgd", "learning_rate": 0.1, "max_grad_norm": 0.0, "kl_coef": 0.1}
+    quick, plain = make_trainer(**same), make_trainer(**same, **off)
+    windows = [Window("AAA", 10, 5), Window("AAA", 20, 4)]
+    (mine, here), (theirs, there) = (t._collector.collect(windows, visit=0) for t in (quick, plain))
+    assert np.array_equal(mine.values["actions"], theirs.values["actions"])
+    assert len(mine.states.prompts) < len(theirs.states.prompts) == len(theirs.states.index)
+    assert here["episode_return"] == there["episode_return"]
+    quick.train()
+    plain.train()
+    a, b = weights(quick), weights(plain)
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("baseline", ["batch_mean", "value", "exact"])
+def test_every_estimator_trains(baseline, make_trainer) -> None:
+    trainer = make_trainer(baseline=baseline, value_head=True, kl_coef=0.01)
+    before = weights(trainer)
+    trainer.train()
+    moved = {name for name, after in weights(trainer).items() if not torch.equal(after, before[name])}
+    heads = {"value_head.weight", "value_head.bias"} if baseline != "value" else set()
+    assert moved == set(trainer.agent.policy.trainable_names) - heads
+
+
+def test_a_value_baseline_without_a_head_is_refused(make_trainer) -> None:
+    with pytest.raises(ValueError, match="needs a value head"):
+        make_trainer(baseline="value")
+
+
 def test_two_accumulated_windows_equal_one_step_of_two(make_trainer) -> None:
     same = {"max_steps": 1, "optim": "sgd", "scale_advantages": False, "learning_rate": 1.0, "max_grad_norm": 0.0}
     once = make_trainer(per_device_train_batch_size=2, **same)
@@ -78,7 +166,7 @@ def test_every_step_logs_what_a_trader_and_a_researcher_look_for(make_trainer) -
     trainer.train()
     rows = [row for row in trainer.state.log_history if "episode_return" in row]
     assert [row["step"] for row in rows] == [1, 2]
-    expected = {"loss", "grad_norm", "episode_return", "sharpe", "entropy", "kl", "advantage_mean", "advantage_std"}
+    expected = {"loss", "grad_norm", "episode_return", "sharpe", "entropy", "kl", "advantage_std"}
     expected |= {"share/sell", "share/hold", "share/buy", "transitions_per_second", "buy_and_hold", "learning_rate"}
     for row in rows:
         assert expected <= set(row) and all(np.isfinite(row[key]) for key in expected)
@@ -166,7 +254,7 @@ def test_an_interrupted_run_goes_on_from_its_last_checkpoint(make_trainer, tmp_p
 def test_the_private_names_that_are_relied_on_are_there() -> None:
     """A new TRL or transformers that renames one of these fails here first, by name."""
     own = {name for name in vars(FlagTrainer) if callable(getattr(FlagTrainer, name)) and not name.startswith("__")}
-    helpers = {"_collect", "_play", "_trading_metrics", "_scaled", "_as_many_on_every_process"}
+    helpers = {"_samples", "_add", "_measure_step", "_as_many_on_every_process", "_windows_of_run", "_buffer_file"}
     assert all(hasattr(_BaseTrainer, name) for name in own - helpers)
     assert {"_tag_names", "_name", "_paper", "loss_is_scaled_for_ga"} <= set(vars(_BaseTrainer))
     assert hasattr(GradientState, "_set_sync_gradients") and hasattr(Accelerator, "no_sync")
@@ -175,20 +263,22 @@ def test_the_private_names_that_are_relied_on_are_there() -> None:
 
 def test_rollouts_that_all_did_the_same_push_nowhere(make_trainer, monkeypatch) -> None:
     trainer = make_trainer(num_generations=8, per_device_train_batch_size=1)
-    monkeypatch.setattr(
-        "flag_trl.trainer.flag_trainer.keyed_uniforms", lambda windows, n, *a, **k: np.full((5, n), 0.99)
-    )
-    rollout = trainer._collect([Window("AAA", 10, 5)])
-    assert rollout.trajectory.rewards.any() and not rollout.advantages.any()
+    monkeypatch.setattr("flag_trl.trainer.collector.keyed_uniforms", lambda windows, n, *a, **k: np.full((5, n), 0.99))
+    samples, metrics = trainer._collector.collect([Window("AAA", 10, 5)], visit=0)
+    assert metrics["episode_return"] and not samples.values["advantages"].any()
 
 
 def test_a_checkpoint_brings_back_what_the_untouched_model_said(make_trainer, tmp_path) -> None:
     options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 2, "output_dir": str(tmp_path / "run")}
+    options["kl_coef"] = 0.1
     trainer, other = make_trainer(**options), make_trainer(**options)
     trainer.train()
     other._load_from_checkpoint(str(tmp_path / "run" / "checkpoint-2"))
-    assert other._reference._rows.keys() == trainer._reference._rows.keys()
-    assert all(np.array_equal(row, trainer._reference._rows[key]) for key, row in other._reference._rows.items())
+    assert other._collector.reference._rows.keys() == trainer._collector.reference._rows.keys()
+    assert all(
+        np.array_equal(row, trainer._collector.reference._rows[key])
+        for key, row in other._collector.reference._rows.items()
+    )
 
 
 def test_validation_without_windows_is_refused(make_trainer) -> None:
@@ -198,7 +288,8 @@ def test_validation_without_windows_is_refused(make_trainer) -> None:
 
 def test_a_chunk_without_samples_has_a_gradient_of_zero(make_trainer, monkeypatch) -> None:
     trainer = make_trainer()
-    chunks = list(trainer._collect([Window("AAA", 10, 5)]).chunks(16))
+    samples, _ = trainer._collector.collect([Window("AAA", 10, 5)], visit=0)
+    chunks = list(samples.chunks(trainer.agent.policy))
     monkeypatch.setattr(trainer.accelerator, "gather", lambda count: torch.tensor([len(chunks), len(chunks) + 1]))
     padded = trainer._as_many_on_every_process(chunks)
     assert len(padded) == len(chunks) + 1

@@ -44,7 +44,8 @@ def flat_gradient(trainer: FlagTrainer) -> torch.Tensor:
 def gradient_by_enumeration(trainer: FlagTrainer) -> torch.Tensor:
     """Gradient of -(1/T) sum over all sequences of pi(sequence) x return(sequence)."""
     objective = torch.zeros(())
-    agent, observer = trainer.agent, trainer._observer
+    rows = [ids[0] for ids in trainer.agent.policy.actions.token_ids]
+    agent, observer = trainer.agent, trainer.agent.observer(trainer.markets, RULES.fill)
     for sequence in product(range(3), repeat=STEPS):
         env = RULES.make(trainer.markets, 1)
         raw, _ = env.reset(options={"windows": [WINDOW]})
@@ -53,10 +54,9 @@ def gradient_by_enumeration(trainer: FlagTrainer) -> torch.Tensor:
             (seen,) = observer.observe(raw)
             if not seen.legal[action]:
                 break
-            ids = torch.tensor([agent.prompts.build(seen).token_ids])
-            log_prob = (
-                log_prob + trainer.model(ids, torch.tensor([ids.shape[1]]), torch.tensor([seen.legal]))[0, action]
-            )
+            logits = agent.policy.model(torch.tensor([agent.prompts.build(seen).token_ids])).logits[0, -1, rows]
+            logits = logits.masked_fill(~torch.tensor(seen.legal), float("-inf"))
+            log_prob = log_prob + logits.log_softmax(-1)[action]
             raw, reward, *_ = env.step(np.array([action]))
             total += reward[0]
         else:
@@ -69,8 +69,8 @@ def sampled_gradients(trainer: FlagTrainer, directions: torch.Tensor) -> np.ndar
     """Projections of the loss's gradient, one row a batch of rollouts."""
     rows = []
     for visit in range(BATCHES):
-        trainer.state.epoch = visit
-        for chunk in trainer._collect([WINDOW]).chunks(16):
+        samples, _ = trainer._collector.collect([WINDOW], visit)
+        for chunk in samples.chunks(trainer.agent.policy):
             trainer.compute_loss(trainer.model, chunk).backward()
         rows.append((directions @ flat_gradient(trainer)).numpy())
     return np.array(rows)

@@ -1,8 +1,7 @@
-"""Keyed draws, and chunks that add up to the whole."""
+"""Keyed draws."""
 
 import numpy as np
 import pytest
-import torch
 
 from flag_trl.data import Window
 from flag_trl.trainer.rollouts import keyed_uniforms
@@ -34,19 +33,3 @@ def test_draws_are_spread_evenly() -> None:
     draws = keyed_uniforms([Window("AAA", 0, 500)], 40, seed=0, visit=0).ravel()
     counts = np.histogram(draws, bins=10, range=(0, 1))[0]
     assert abs(counts - 2000).max() < 5 * np.sqrt(2000)
-
-
-@pytest.mark.parametrize("chunk", [1, 3])
-def test_gradients_of_chunks_add_up_to_that_of_the_whole(chunk: int, make_trainer) -> None:
-    trainer = make_trainer(kl_coef=0.1, entropy_coef=0.1)
-    rollout = trainer._collect([Window("AAA", 10, 5), Window("AAA", 20, 5)])
-
-    def gradient(size: int) -> torch.Tensor:
-        trainer.model.zero_grad()
-        for inputs in rollout.chunks(size):
-            trainer.compute_loss(trainer.model, inputs).backward()
-        return torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
-
-    whole = gradient(1000)
-    assert whole.abs().max() > 1e-4
-    torch.testing.assert_close(gradient(chunk), whole, atol=1e-6, rtol=1e-4)

@@ -1,0 +1,112 @@
+"""What a loss is computed from: decisions, the distinct states in which they were taken, and what they were worth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+
+from flag_trl.agent import States
+from flag_trl.policy import LLMPolicy
+from flag_trl.prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Samples:
+    """S samples over U distinct states.
+
+    Attributes
+    ----------
+    states : States
+        The distinct states and, by ``states.index`` of shape (S,), which of them each sample belongs to.
+    values : dict of str to ndarray
+        What the loss needs of each sample; every first dimension is S.
+    reference : ndarray of float32, shape (U, A), or None
+        The untouched model's log-probabilities; None where there is no KL penalty.
+    denominator : float
+        N T: rollouts times steps. Fixed, so that parts of a batch add up to the whole.
+    """
+
+    states: States
+    values: dict[str, np.ndarray]
+    reference: np.ndarray | None
+    denominator: float
+
+    def minibatch(self, number: int, count: int, key: tuple[int, ...]) -> "Samples":
+        """The `number`-th of `count` parts, split at random by what a day's prompts share, so that sharing goes on.
+
+        Its loss times 1/`count`, averaged over the parts, is that of the whole.
+        """
+        if count == 1:
+            return self
+        days: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+        for row, prompt in enumerate(self.states.prompts):
+            days.setdefault(prompt.segments[:-1] or prompt.segments, []).append(row)
+        order = np.random.Generator(np.random.Philox(np.random.SeedSequence(key))).permutation(len(days))
+        groups = list(days.values())
+        rows = sorted(row for day in order[number::count] for row in groups[day])
+        place = np.full(len(self.states.prompts), -1)
+        place[rows] = np.arange(len(rows))
+        kept = np.flatnonzero(place[self.states.index] >= 0)
+        return Samples(
+            States([self.states.prompts[row] for row in rows], place[self.states.index[kept]]),
+            {name: values[kept] for name, values in self.values.items()},
+            None if self.reference is None else self.reference[rows],
+            self.denominator / count,
+        )
+
+    def chunks(self, policy: LLMPolicy) -> Iterator[dict[str, object]]:
+        """Inputs of the loss, a forward pass each.
+
+        The losses of the chunks add up to that of the whole: every sample belongs to one state, and all share the
+        denominator.
+        """
+        for rows, batch in policy.batches(self.states.segments, self.states.legal):
+            place = np.full(len(self.states.prompts), -1)
+            place[rows] = np.arange(len(rows))
+            kept = np.flatnonzero(place[self.states.index] >= 0)
+            chunk = {
+                "batch": batch,
+                "state": torch.from_numpy(place[self.states.index[kept]]),
+                "samples": {name: torch.from_numpy(values[kept]) for name, values in self.values.items()},
+                "denominator": torch.tensor(self.denominator),
+            }
+            if self.reference is not None:
+                chunk["reference"] = torch.from_numpy(self.reference[rows])
+            yield chunk
+
+    def save(self, file: Path) -> None:
+        """Write everything as safetensors."""
+        pieces = [segment for prompt in self.states.prompts for segment in prompt.segments]
+        arrays = {
+            "tokens": np.array([token for segment in pieces for token in segment], dtype=np.int64),
+            "segment_lengths": np.array([len(segment) for segment in pieces], dtype=np.int64),
+            "segments": np.array([len(prompt.segments) for prompt in self.states.prompts], dtype=np.int64),
+            "legal": np.array([prompt.legal for prompt in self.states.prompts]),
+            "index": self.states.index,
+            "denominator": np.array([self.denominator]),
+            **{f"values/{name}": np.ascontiguousarray(values) for name, values in self.values.items()},
+        }
+        if self.reference is not None:
+            arrays["reference"] = self.reference
+        save_file(arrays, file)
+
+    @classmethod
+    def load(cls, file: Path) -> "Samples":
+        """Read what `save` wrote."""
+        arrays = load_file(file)
+        tokens = arrays["tokens"].tolist()
+        ends = np.cumsum(arrays["segment_lengths"])
+        pieces = [
+            tuple(tokens[end - n : end]) for n, end in zip(arrays["segment_lengths"].tolist(), ends, strict=True)
+        ]
+        last = np.cumsum(arrays["segments"])
+        prompts = [
+            Prompt(tuple(pieces[end - n : end]), tuple(legal))
+            for n, end, legal in zip(arrays["segments"].tolist(), last, arrays["legal"].tolist(), strict=True)
+        ]
+        values = {name.removeprefix("values/"): a for name, a in arrays.items() if name.startswith("values/")}
+        denominator = float(arrays["denominator"][0])
+        return cls(States(prompts, arrays["index"]), values, arrays.get("reference"), denominator)
