@@ -38,8 +38,8 @@ class PlantedConfig:
     held_out: int = 4
     train: int = 512
     validation: int = 128
-    test_known: int = 960
-    test_unseen: int = 1000
+    test_known: int = 480
+    test_unseen: int = 520
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.accuracy <= 1.0:

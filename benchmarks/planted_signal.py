@@ -21,7 +21,6 @@ the folder, an interrupted one goes on from its last checkpoint; a changed recip
 import argparse
 import json
 import os
-import platform
 import shutil
 import signal
 import sys
@@ -39,6 +38,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 
+from benchmarks.machine import machine
 from benchmarks.planted_market import (
     SENTENCES,
     SYMBOL,
@@ -58,6 +58,8 @@ class TrainingRecipe:
 
     Attributes
     ----------
+    tuning : str
+        ``top_layers`` or ``lora``; see `flag_trl.Tuning`.
     trained_layers : int
         Top decoder layers that train; the rest is the frozen trunk.
     steps : int
@@ -74,10 +76,11 @@ class TrainingRecipe:
         Test days an account trades from flat; accounts stand side by side, which makes the batches.
     """
 
+    tuning: str = "top_layers"
     trained_layers: int = 6
     steps: int = 64
     episode_days: int = 8
-    episodes: int = 8
+    episodes: int = 4
     rollouts: int = 8
     baseline: str = "exact"
     learning_rate: float = 3e-5
@@ -168,7 +171,7 @@ class SeedRun:
     def _agent(self) -> Any:
         from flag_trl import Agent, LLMPolicy, ObservationConfig, Tuning
 
-        tuning = Tuning("top_layers", self.recipe.trained_layers)
+        tuning = Tuning(self.recipe.tuning, self.recipe.trained_layers)
         seen = ObservationConfig(past_returns=3, momentum_bars=0, volatility_bars=0, text_items=1, text_budget=40)
         return Agent(LLMPolicy.from_pretrained(self.model_folder, tuning=tuning), seen)
 
@@ -305,7 +308,7 @@ class SeedRun:
             rules.make(markets, len(windows)),
             agent.observer(markets, rules.fill),
             windows,
-            on_step=lambda: tick(tick.done + 1),
+            on_progress=lambda done, total: tick(done),
         )
         # Accounts side by side, one after another in time.
         held = trajectory.infos["held_position"].T[trajectory.active.T].astype(int)
@@ -400,23 +403,6 @@ def summary(figures: dict[str, Any]) -> str:
     lines.append(f"policy - probe  {figures['difference']['pooled']:5.2f} [{low:5.2f}, {high:5.2f}]")
     lines.append(f"seconds a seed: {', '.join(f'{value:.0f}' for value in figures['seconds'])}")
     return "\n".join(lines)
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    import torch
-    import transformers
-
-    info = Path("/proc/cpuinfo")
-    models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return {
-        "processor": models[0] if models else platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-    }
 
 
 def changed(recipe: Any, settings: Sequence[str]) -> Any:

@@ -108,10 +108,12 @@ class Agent:
         taken = probabilities[states.index]
         return Decision(choose(taken, uniforms), taken, None if values is None else values[states.index])
 
-    def table(self, observations: Sequence[Observation]) -> "PolicyTable":
+    def table(
+        self, observations: Sequence[Observation], on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> PolicyTable:
         """Evaluate observations in one go; what comes back decides wherever no others occur."""
         distinct = list(dict.fromkeys(observations))
-        return PolicyTable(distinct, *self._evaluate(self.encode(distinct)))
+        return PolicyTable(distinct, *self._evaluate(self.encode(distinct), on_progress))
 
     def precompute(
         self, observations: Sequence[Observation], on_progress: Callable[[int, int], None] = lambda done, total: None
@@ -120,9 +122,11 @@ class Agent:
         distinct = dict.fromkeys(observations)
         self.policy.precompute([self.prompts.build(o).segments for o in distinct], on_progress)
 
-    def _evaluate(self, states: States) -> tuple[np.ndarray, np.ndarray | None]:
+    def _evaluate(
+        self, states: States, on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Probabilities, shape (U, A), and values, shape (U,), of distinct states; both float64."""
-        found = self.policy.evaluate(states.segments, states.legal)
+        found = self.policy.evaluate(states.segments, states.legal, on_progress=on_progress)
         if torch.isnan(found.log_probs).any():
             raise ValueError(
                 "the policy's probabilities are not numbers: its weights or activations have overflowed. Lower "

@@ -45,7 +45,7 @@ def play(
     observer: Observer,
     windows: Sequence[tuple[str, int, int]],
     uniforms: np.ndarray | None = None,
-    on_step: Callable[[], None] = lambda: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Trajectory:
     """Trade `windows`, one account each, from flat to the end.
 
@@ -60,8 +60,8 @@ def play(
     windows : sequence of flag_trl.data.Window, length N
     uniforms : ndarray, shape (T, N), optional
         Draws of the actions; without them the decider is greedy.
-    on_step : callable
-        Called after each step, for progress displays.
+    on_progress : callable
+        Called with the steps done and those of the longest window, after each step.
     """
     raw, _ = env.reset(options={"windows": windows})
     seen: list[list[Observation]] = []
@@ -80,7 +80,7 @@ def play(
         active.append(running)
         infos.append(info)
         running = running & ~(terminated | truncated)
-        on_step()
+        on_progress(len(seen), max(window[2] for window in windows))
     stacked = {key: np.stack([info[key] for info in infos]) for key in infos[0]}
     return Trajectory(
         seen,

@@ -18,9 +18,12 @@ def run_backtest(
     periods: Sequence[Period],
     rules: TradingRules,
     uniforms: np.ndarray | None = None,
-    on_step: Callable[[], None] = lambda: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Ledger]:
     """Trade every period of every market with one account each, side by side.
+
+    Where an agent's account text is finite, all states of all periods are evaluated in one go beforehand, with the
+    policy's cache if it has one; elsewhere it decides day by day.
 
     Parameters
     ----------
@@ -32,8 +35,8 @@ def run_backtest(
     rules : TradingRules
     uniforms : ndarray, shape (longest period, markets x periods), optional
         Draws of an agent's actions.
-    on_step : callable
-        Called after each day, for progress displays.
+    on_progress : callable
+        Called with the work done and the work to do, now and then.
 
     Returns
     -------
@@ -45,10 +48,14 @@ def run_backtest(
     if isinstance(decider, Agent):
         decider.check_actions(rules.scheme)
         observer = decider.observer(markets, rules.fill)
+        if observer.finite:
+            states = [o for window in windows for o in observer.every_state(*window, rules.scheme)]
+            decider = decider.table(states, on_progress)
+            on_progress = _no_progress
     else:
         observer = Observer(markets, ObservationConfig(), rules.fill)
     env = rules.make(markets, len(windows))
-    trajectory = play(decider, env, observer, windows, uniforms, on_step)
+    trajectory = play(decider, env, observer, windows, uniforms, on_progress)
     return [
         _ledger(trajectory, n, window, period, markets, rules)
         for n, (window, (_, period)) in enumerate(zip(windows, accounts, strict=True))
@@ -63,6 +70,10 @@ def run_baselines(
     rule_of = {"buy_and_hold": buy_and_hold(rules.scheme), "cash": always_cash(rules.scheme)}
     fixed = {name: run_backtest(rule, markets, [period], rules)[0] for name, rule in rule_of.items()}
     return fixed, run_backtest(RandomLegal(), markets, [period] * draws, rules)
+
+
+def _no_progress(done: int, total: int) -> None:
+    """What takes time has been done."""
 
 
 def _ledger(

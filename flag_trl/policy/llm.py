@@ -327,19 +327,23 @@ class LLMPolicy(nn.Module):
         batch : dict of str to torch.Tensor
             On the CPU; with the trunk's states where all of them are cached.
         """
-        self.precompute(prompts)
         tree = PromptTree(prompts, self._prefixes, self.engine.share)
         for batch in tree.batches(self.engine.batch_tokens):
             hidden = self._cached(batch)
             if hidden is None:
-                # A file turned out to be damaged when it was read; what it held is computed and kept anew.
                 self.precompute([prompts[row] for row in batch.prompts])
                 hidden = self._cached(batch)
             states = {} if hidden is None else {"hidden": hidden}
             yield batch.prompts, {**batch.tensors, **states, "legal": legal[torch.from_numpy(batch.prompts)]}
 
     @torch.no_grad()
-    def evaluate(self, prompts: Sequence[Segments], legal: torch.Tensor, reference: bool = False) -> "Outputs":
+    def evaluate(
+        self,
+        prompts: Sequence[Segments],
+        legal: torch.Tensor,
+        reference: bool = False,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> "Outputs":
         """`forward` without gradient over any number of prompts.
 
         Parameters
@@ -348,6 +352,8 @@ class LLMPolicy(nn.Module):
             As in `batches`.
         reference : bool
             Evaluate the untouched model instead of the trained one.
+        on_progress : callable
+            Called with the prompts done and the prompts to do, after each batch.
 
         Returns
         -------
@@ -356,13 +362,15 @@ class LLMPolicy(nn.Module):
         """
         was_training = self.training
         self.eval()
-        log_probs, values = torch.empty(legal.shape), torch.zeros(len(legal))
+        log_probs, values, done = torch.empty(legal.shape), torch.zeros(len(legal)), 0
         with self._reference() if reference else nullcontext():
             for rows, batch in self.batches(prompts, legal):
                 found = self({key: tensor.to(self.device) for key, tensor in batch.items()})
                 log_probs[rows] = found.log_probs.float().cpu()
                 if found.values is not None:
                     values[rows] = found.values.cpu()
+                done += len(rows)
+                on_progress(done, len(prompts))
         self.train(was_training)
         return Outputs(log_probs, None if self.value_head is None else values)
 
@@ -382,7 +390,8 @@ class LLMPolicy(nn.Module):
         if cache is None or cache.full:
             return
         tree = PromptTree(prompts, self._prefixes, "prefixes")
-        new = [i for i, ends in enumerate(tree.ends) if any(segment.key not in cache for segment in ends)]
+        lacking = {segment for segment in tree.segments() if segment.key not in cache}
+        new = [i for i, ends in enumerate(tree.ends) if any(not lacking.isdisjoint(end.path()) for end in ends)]
         if not new:
             return
         was_training = self.training

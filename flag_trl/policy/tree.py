@@ -42,6 +42,13 @@ class Segment:
     parent: "Segment | None"
     children: list["Segment"] = field(default_factory=list)
 
+    def path(self) -> Iterator["Segment"]:
+        """This segment and those above it, up to the prompt's beginning."""
+        segment: Segment | None = self
+        while segment is not None:
+            yield segment
+            segment = segment.parent
+
     def subtree(self) -> Iterator["Segment"]:
         """This segment and all below it, each after its parent."""
         yield self

@@ -160,7 +160,10 @@ class TrunkCache:
             self._discard(file, f"cannot be read ({error})")
             return
         if metadata.get("fingerprint") != self._fingerprint:
-            logger.warning("%s was written by another model or version; its states are computed anew", file)
+            if self._intact(file):
+                logger.warning("%s was written by another model or version; its states are computed anew", file)
+            else:
+                self._discard(file, "is damaged")
             return
         self._disk_left -= file.stat().st_size
         self._seconds_ever += seconds

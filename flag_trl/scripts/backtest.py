@@ -16,8 +16,9 @@ from rich.console import Console
 from flag_trl.agent import Agent
 from flag_trl.backtest import Ledger, compare, draw, in_words, run_backtest, run_baselines, table
 from flag_trl.data import MarketData, Period
-from flag_trl.scripts.progress import days_bar
+from flag_trl.scripts.progress import progress_bar
 from flag_trl.scripts.recipe import Recipe, read_recipe
+from flag_trl.trainer.preparation import arrange
 
 
 @dataclass
@@ -94,11 +95,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     name = "untrained" if folder == "untrained" else "trained"
     agent = recipe.agent() if folder == "untrained" else Agent.from_pretrained(folder)
     agent.policy.to(recipe.training.device)
+    arrange(agent, recipe.training)
     markets, periods, console = recipe.markets(), recipe.test_periods(recipe.extra.period), report_console()
     conventions = [*recipe.conventions(agent), *check_training(agent, recipe, periods)]
     console.print("\n".join(conventions), style="dim", highlight=False)
-    with days_bar(f"{name} policy", markets, periods) as tick:
-        ledgers = run_backtest(agent, markets, periods, recipe.rules(), on_step=tick)
+    with progress_bar(f"{name} policy") as tell:
+        ledgers = run_backtest(agent, markets, periods, recipe.rules(), on_progress=tell)
     for ledger in ledgers:
         market = markets[ledger.symbol]
         report(ledger.symbol, market, ledger.period, {name: ledger}, recipe, conventions, console)

@@ -16,7 +16,7 @@ from typing import Any
 from flag_trl.backtest import Ledger, learning_in_words, run_backtest
 from flag_trl.data import Period
 from flag_trl.scripts.backtest import check_extras, report, report_console
-from flag_trl.scripts.progress import days_bar
+from flag_trl.scripts.progress import progress_bar
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.scripts.train import build_trainer
 from flag_trl.trainer import FlagTrainer
@@ -54,15 +54,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         figures = report(symbol, trainer.markets[symbol], period, pair, recipe, conventions, console)
         results["periods"][period.name] = figures
     text, results["learning"] = learning_in_words([r for r in trainer.state.log_history if "log_return" in r])
+    cache = trainer.agent.policy.cache
+    results["cache_s"] = {"spent": round(cache.seconds, 1), "saved": round(cache.seconds_saved, 1)} if cache else None
     results["wall_s"] = round(time.monotonic() - began, 1)
     results["peak_rss_mb"] = _peak_megabytes()
     (recipe.output / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     console.print(
         f"{text}\nOne asset over a few hundred days cannot prove a strategy; see the intervals.\n"
-        f"{results['wall_s']:.0f} s, {results['peak_rss_mb']} MB at most; figures in {recipe.output}/results.json",
+        f"{_savings(results['cache_s'])}{results['wall_s']:.0f} s, {results['peak_rss_mb']} MB at most; figures in "
+        f"{recipe.output}/results.json",
         highlight=False,
     )
     trainer.end()
+
+
+def _savings(seconds: dict[str, float] | None) -> str:
+    """What keeping the frozen layers' states was worth."""
+    if seconds is None:
+        return ""
+    return (
+        f"Frozen layers: {seconds['spent']:.0f} s in this run, {seconds['saved']:.0f} s saved by keeping what they "
+        "computed.\n"
+    )
 
 
 def _clear(output: Path) -> None:
@@ -101,8 +114,8 @@ def _days(period: Period) -> str:
 def _test(recipe: Recipe, trainer: FlagTrainer, title: str) -> list[Ledger]:
     """Trade the test periods side by side."""
     periods = recipe.test_periods()
-    with days_bar(title, trainer.markets, periods) as tick:
-        return run_backtest(trainer.agent, trainer.markets, periods, trainer.rules, on_step=tick)
+    with progress_bar(title) as tell:
+        return run_backtest(trainer.agent, trainer.markets, periods, trainer.rules, on_progress=tell)
 
 
 def _peak_megabytes() -> int:

@@ -1,21 +1,17 @@
-"""A progress bar over the days of a backtest."""
+"""A progress bar for work of which callbacks tell."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from flag_trl.data import MarketData, Period, period_window
-
 
 @contextmanager
-def days_bar(title: str, markets: Mapping[str, MarketData], periods: Sequence[Period]) -> Iterator[Callable[[], None]]:
-    """Yield the function to call after each day; where the output is no terminal, a line at the end tells the time."""
-    days = max(period_window(symbol, market, p).length for symbol, market in markets.items() for p in periods)
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} days"))
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of the work done and the work to do; where there is no terminal, a line at the end is all."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f}%"))
     clock = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, *clock, console=console, speed_estimate_period=3600) as progress:
-        task = progress.add_task(title, total=days)
-        yield lambda: progress.advance(task)
+    with Progress(*columns, *clock, console=Console(stderr=True), speed_estimate_period=3600) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -19,11 +19,10 @@ from trl.trainer.base_trainer import _BaseTrainer
 from flag_trl.agent import Agent
 from flag_trl.data import MarketData, Window
 from flag_trl.envs import TradingRules
-from flag_trl.policy import Engine
 from flag_trl.trainer.collector import Collector
 from flag_trl.trainer.flag_config import FlagConfig
 from flag_trl.trainer.losses import exact_loss, kl_divergence, ppo_loss, reinforce_loss, value_loss
-from flag_trl.trainer.preparation import cache_trunk
+from flag_trl.trainer.preparation import arrange, fill_cache
 from flag_trl.trainer.progress import TradingProgress
 from flag_trl.trainer.sampler import ReusingSampler
 from flag_trl.trainer.samples import Samples
@@ -83,7 +82,6 @@ class FlagTrainer(_BaseTrainer):
                 f"{args.n_gpu} GPUs in one process would be torch's DataParallel, which is not supported; "
                 "start one process a GPU: accelerate launch --config_file accelerate_configs/multi_gpu.yaml ..."
             )
-        agent.policy.engine = Engine(args.share, args.forward_batch_tokens, args.precision)
         self.agent = agent
         self.markets = markets
         self.rules = rules
@@ -106,6 +104,8 @@ class FlagTrainer(_BaseTrainer):
             raise ValueError("ZeRO-3 shards the weights that rollouts read, which is not supported yet; use ZeRO-2")
         if args.target_kl is not None and self.is_deepspeed_enabled:
             raise ValueError("target_kl drops an update, which DeepSpeed's optimiser does not offer; leave it out")
+        # Now that the model is where it trains: states computed elsewhere are other states.
+        arrange(agent, args)
         agent.trained_on = _trained_on(rules, markets, train_dataset)
         if not args.disable_tqdm:
             # The stock bar prints every log as a dictionary and judges the remaining time by the last steps alone.
@@ -114,7 +114,7 @@ class FlagTrainer(_BaseTrainer):
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Fill the cache of the frozen layers, then train as the parent does."""
-        cache_trunk(self.agent, self.args, self._collector, self._windows_of_run())
+        fill_cache(self.agent, self.args, self._collector, self._windows_of_run())
         return super().train(*args, **kwargs)
 
     def training_step(

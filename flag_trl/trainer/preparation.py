@@ -1,4 +1,4 @@
-"""What happens before the first step: the frozen layers' states are computed once, and the choices are told."""
+"""How a run computes: engine and cache as the options say, the frozen layers' states once, and the choices told."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,23 +10,29 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from flag_trl.agent import Agent
 from flag_trl.data import Window
+from flag_trl.policy import Engine
 from flag_trl.trainer.collector import Collector
 from flag_trl.trainer.flag_config import FlagConfig
 
 
-def cache_trunk(agent: Agent, args: FlagConfig, collector: Collector, windows: Sequence[Window]) -> None:
-    """Open the cache as `args` say, fill it for `windows`, and say how the run computes.
-
-    What is in it already, from an earlier run, is not computed again.
-    """
+def arrange(agent: Agent, args: FlagConfig) -> None:
+    """Set the policy's engine as `args` say and open its cache, if it has none; training and backtest begin so."""
     policy = agent.policy
+    policy.engine = Engine(args.share, args.forward_batch_tokens, args.precision)
     if args.trunk_cache and policy.cache is None:
         policy.use_cache(
             int(args.trunk_cache_memory_gb * 1e9),
-            _folder(args),
+            _folder(agent, args),
             int(args.trunk_cache_disk_gb * 1e9),
             getattr(torch, args.trunk_cache_dtype),
         )
+
+
+def fill_cache(agent: Agent, args: FlagConfig, collector: Collector, windows: Sequence[Window]) -> None:
+    """Compute the frozen layers' states for `windows` and say how the run computes.
+
+    What is in the cache already, from an earlier run, is not computed again.
+    """
     console = Console(stderr=True, quiet=bool(args.disable_tqdm) or not args.process_index == 0)
     console.print(in_words(agent, args, collector), style="dim", highlight=False)
     columns = (TextColumn("frozen layers, once"), BarColumn(), TextColumn("{task.percentage:.0f}%"))
@@ -45,14 +51,16 @@ def in_words(agent: Agent, args: FlagConfig, collector: Collector) -> str:
     if policy.cache is None:
         cache = "no layer is frozen" if not policy.trunk_depth else "frozen layers are not cached"
     else:
-        where = "memory" if _folder(args) is None else f"memory and {_folder(args)}"
+        folder = _folder(agent, args)
+        where = "memory" if folder is None else f"memory and {folder}"
         cache = f"{policy.trunk_depth} frozen layers cached in {where}"
     rollouts = "simulated from a table of the window" if collector.tabulates else "decided day by day"
     return f"{args.precision} on {policy.device.type}; {cache}; shared: {args.share}; rollouts {rollouts}"
 
 
-def _folder(args: FlagConfig) -> Path | None:
-    if args.trunk_cache_dir == "none":
+def _folder(agent: Agent, args: FlagConfig) -> Path | None:
+    """Where states are kept for later runs; nowhere if running numbers in the account text keep any from recurring."""
+    if args.trunk_cache_dir == "none" or agent.observation.account_text != "position":
         return None
     if args.trunk_cache_dir is None:
         return cached_assets_path("flag_trl", "trunk", "states")

@@ -1,4 +1,4 @@
-"""The Sharpe increment adds up to the Sharpe ratio that the measures report."""
+"""The Sharpe increment adds up to the ratio that the measures report; its derivative, and the drawdown's fine."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 from flag_trl.accounts import AllIn
 from flag_trl.data import Window
 from flag_trl.envs import MIN_RETURNS, STD_FLOOR, TradingVectorEnv
+from flag_trl.envs.rewards import DifferentialSharpe, DrawdownPenalised
 from flag_trl.metrics import sharpe_ratio, simple_returns
 
 
@@ -56,3 +57,89 @@ def test_a_constant_return_is_divided_by_the_floor_and_not_by_nothing(market_of)
     env.reset(options={"windows": [Window("AAA", 0, 25)]})
     rewards = [env.step(np.array([1 if t else 2]))[1][0] for t in range(25)]
     assert sum(rewards) == pytest.approx(0.001 / STD_FLOOR * np.sqrt(252))
+
+
+def rewards_of(reward, log_returns) -> np.ndarray:
+    return np.array([reward.update(bar) for bar in np.asarray(log_returns, dtype=float)])
+
+
+def moving_sharpe(mean: float, square: float, simple_return: float, rate: float) -> float:
+    """The ratio once both moving estimates have gone `rate` of the way to the new return."""
+    mean = mean + rate * (simple_return - mean)
+    square = square + rate * (simple_return**2 - square)
+    return mean / np.sqrt(square - mean**2)
+
+
+# One estimate still is a plain mean at the end; the other forgets from the first reward on.
+@pytest.mark.parametrize("rate", [0.01, 1 / MIN_RETURNS])
+def test_the_differential_sharpe_is_the_derivative_of_the_moving_ratio_by_the_rate(rate):
+    returns = np.random.default_rng(0).normal(0.001, 0.02, 60)
+    found = rewards_of(DifferentialSharpe(1, rate), np.log1p(returns)[:, None])[:, 0]
+    first = round(1 / rate)
+    for t in range(MIN_RETURNS, len(returns)):
+        plain = min(t, first)
+        # Oldest first: equal while the mean is plain, then each new return takes its `rate` of the weight.
+        weights = np.append(np.full(plain, 1 / plain), np.full(t - plain, rate))
+        weights *= np.append(np.full(plain, 1 - rate) ** (t - plain), (1 - rate) ** np.arange(t - plain)[::-1])
+        mean, square = weights @ returns[:t], weights @ returns[:t] ** 2
+        ahead, behind = (moving_sharpe(mean, square, returns[t], step) for step in (1e-5, -1e-5))
+        assert found[t] == pytest.approx((ahead - behind) / 2e-5, rel=1e-5, abs=1e-8)
+
+
+def test_the_differential_sharpe_is_zero_until_twenty_returns_are_known():
+    found = rewards_of(DifferentialSharpe(2, 0.01), np.random.default_rng(0).normal(0, 0.02, (40, 2)))
+    assert (found[:MIN_RETURNS] == 0).all() and (found[MIN_RETURNS:] != 0).all()
+
+
+def test_the_differential_sharpe_divides_by_the_floor_where_nothing_varied():
+    """Twenty returns of 0.02 %, then 1.02 %: (4e-8 x 0.01 - 2e-4 x 1.04e-4 / 2) / 1e-9."""
+    returns = np.append(np.full(MIN_RETURNS, 0.0002), 0.0102)
+    assert rewards_of(DifferentialSharpe(1, 0.01), np.log1p(returns)[:, None])[-1, 0] == pytest.approx(-10.0)
+
+
+def test_the_drawdowns_fine_by_hand():
+    log_returns = [[0.1], [-0.2], [0.1], [-0.3], [0.5]]
+    found = rewards_of(DrawdownPenalised(1, 2.0), log_returns)
+    np.testing.assert_allclose(found[:, 0], [0.1, -0.6, 0.1, -0.9, 0.5], atol=1e-12)
+
+
+LOG_RETURNS = hnp.arrays(float, (25, 3), elements=st.floats(-0.2, 0.2))
+
+
+@settings(deadline=None, max_examples=50)
+@given(LOG_RETURNS, st.floats(0, 5))
+def test_all_fines_together_are_the_penalty_times_all_growth_of_the_drawdown(log_returns, penalty):
+    equity = np.concatenate([np.zeros((1, 3)), log_returns.cumsum(axis=0)])
+    drawdown = np.maximum.accumulate(equity) - equity
+    fines = penalty * np.diff(drawdown, axis=0).clip(min=0).sum(axis=0)
+    found = rewards_of(DrawdownPenalised(3, penalty), log_returns).sum(axis=0)
+    np.testing.assert_allclose(found, log_returns.sum(axis=0) - fines, atol=1e-9)
+
+
+@settings(deadline=None, max_examples=50)
+@given(LOG_RETURNS)
+def test_a_rising_bar_is_never_fined_and_without_penalty_none_is(log_returns):
+    assert np.array_equal(rewards_of(DrawdownPenalised(3, 0.0), log_returns), log_returns)
+    rising = log_returns > 0
+    assert np.array_equal(rewards_of(DrawdownPenalised(3, 5.0), log_returns)[rising], log_returns[rising])
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "kind"),
+    [
+        ("differential_sharpe", {"sharpe_rate": 0.2}, DifferentialSharpe),
+        ("drawdown_penalised", {"drawdown_penalty": 3.0}, DrawdownPenalised),
+    ],
+)
+def test_after_a_reset_the_environment_pays_what_a_new_reward_makes_of_its_log_returns(
+    name, option, kind, market_of, legal_choice
+):
+    rng = np.random.default_rng(0)
+    market = market_of(100 * np.exp(np.cumsum(rng.normal(0, 0.02, 40))))
+    env = TradingVectorEnv({"AAA": market}, 2, scheme=AllIn(), fill="same_close", reward=name, **option)
+    for _ in range(2):
+        observation, _ = env.reset(options={"windows": [Window("AAA", 0, 39)] * 2})
+        expected = kind(2, *option.values())
+        for _ in range(39):
+            observation, paid, _, _, info = env.step(legal_choice(observation["legal"], rng.random(2)))
+            np.testing.assert_array_equal(paid, expected.update(info["log_return"]))
