@@ -41,28 +41,28 @@ class LogReturn:
 
 
 class DrawdownPenalised:
-    """The log return, less `penalty` times what the bar adds to the log drawdown.
+    """The log return, less `penalty` times what the bar adds to the maximum drawdown.
 
-    The drawdown is how far the log of equity lies below its highest so far; only its growth costs anything, so that an
-    account is not fined again for standing where it stood.
+    The drawdown is how far the log of equity lies below its highest so far. An episode's rewards add up to its log
+    return less `penalty` times its maximum drawdown, both in logs.
 
     Parameters
     ----------
     n : int
         Accounts.
     penalty : float
-        1 makes a new loss below the peak count double.
+        1 makes a loss that deepens the maximum drawdown count double.
     """
 
     def __init__(self, n: int, penalty: float) -> None:
         self._penalty = penalty
-        self._drawdown = np.zeros(n)
+        self._drawdown, self._worst = np.zeros((2, n))
 
     def update(self, log_return: np.ndarray) -> np.ndarray:
         """Take in one bar's log returns (N,) and give the rewards, shape (N,)."""
-        before = self._drawdown
-        self._drawdown = np.maximum(before - log_return, 0.0)
-        return log_return - self._penalty * np.maximum(self._drawdown - before, 0.0)
+        self._drawdown = np.maximum(self._drawdown - log_return, 0.0)
+        before, self._worst = self._worst, np.maximum(self._worst, self._drawdown)
+        return log_return - self._penalty * (self._worst - before)
 
 
 class DifferentialSharpe:
@@ -71,7 +71,8 @@ class DifferentialSharpe:
     With moving estimates A of the returns and B of their squares, D_t = (B dA - A dB / 2) / (B - A^2)^(3/2), where
     dA = R - A, dB = R^2 - B, all before the bar; then A and B move by `rate` times dA and dB. It is the derivative of
     the moving Sharpe ratio by the rate. As with `SharpeIncrement` it counts as 0 before ``MIN_RETURNS`` bars, and the
-    deviation is at least ``STD_FLOOR``; until then A and B are plain means.
+    deviation is at least ``STD_FLOOR``: while it is held there, D_t = dA / ``STD_FLOOR``. A and B are plain means of
+    the first 1 / `rate` bars.
 
     Parameters
     ----------
@@ -91,8 +92,9 @@ class DifferentialSharpe:
         returns = np.expm1(log_return)
         self._count += 1
         to_mean, to_square = returns - self._mean, returns**2 - self._square
-        variance = np.maximum(self._square - self._mean**2, STD_FLOOR**2)
-        reward = (self._square * to_mean - 0.5 * self._mean * to_square) / variance**1.5
+        variance = self._square - self._mean**2
+        moving = (self._square * to_mean - 0.5 * self._mean * to_square) / np.maximum(variance, STD_FLOOR**2) ** 1.5
+        reward = np.where(variance > STD_FLOOR**2, moving, to_mean / STD_FLOOR)
         rate = max(self._rate, 1.0 / self._count)
         self._mean = self._mean + rate * to_mean
         self._square = self._square + rate * to_square

@@ -62,7 +62,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         Commission, slippage and borrowing.
     reward : {"log_return", "sharpe_increment", "differential_sharpe", "drawdown_penalised"}
         Log return of equity; the rise of the account's Sharpe ratio, as it is or by its derivative; or the log return
-        less a fine for a growing drawdown. See `flag_trl.envs.rewards`.
+        less a fine for a deeper maximum drawdown. See `flag_trl.envs.rewards`.
     sharpe_rate : float
         Adaptation rate of ``differential_sharpe``, in (0, 1).
     drawdown_penalty : float

@@ -1,7 +1,8 @@
 """The language model as policy network. Knows tokens and weights, nothing of markets."""
 
 from flag_trl.policy.actions import ActionTokens
-from flag_trl.policy.llm import Engine, LLMPolicy, Outputs, Precision
+from flag_trl.policy.engine import Engine, Outputs, Precision
+from flag_trl.policy.llm import LLMPolicy
 from flag_trl.policy.tree import Share
 from flag_trl.policy.tuning import Tuning
 

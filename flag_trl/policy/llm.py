@@ -4,9 +4,9 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,59 +15,15 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from flag_trl.policy.actions import ActionTokens
+from flag_trl.policy.engine import AUTOCAST, Batch, Engine, Outputs
 from flag_trl.policy.layers import TreePass
-from flag_trl.policy.tree import SHARES, PromptTree, Segment, Segments, Share, TreeBatch
+from flag_trl.policy.tree import PromptTree, Segments, TreeBatch
 from flag_trl.policy.trunk_cache import TrunkCache, trunk_fingerprint
 from flag_trl.policy.tuning import Tuning, apply_tuning, decoder
 
 CONFIG_FILE = "policy.json"
 WEIGHTS_FILE = "policy.safetensors"
 TRADING_WORDS = {"sell": "sell", "hold": "hold", "buy": "buy"}
-Precision = Literal["fp32", "bf16", "fp16"]
-AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-Batch = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Engine:
-    """How forward passes are arranged. It changes results by rounding alone.
-
-    Attributes
-    ----------
-    share : {"prefixes", "states", "none"}
-        What is computed once: the common beginnings of prompts and equal prompts, equal prompts, or nothing.
-    batch_tokens : int
-        Tokens a forward or backward pass, padding included: bounds the memory.
-    precision : {"fp32", "bf16", "fp16"}
-        Of the layers; below fp32 by autocast.
-    """
-
-    share: Share = "prefixes"
-    batch_tokens: int = 4096
-    precision: Precision = "fp32"
-
-    def __post_init__(self) -> None:
-        if self.share not in SHARES:
-            raise ValueError(f"share is {self.share!r}; choose one of {', '.join(SHARES)}")
-        if self.batch_tokens < 1:
-            raise ValueError(f"batch_tokens is {self.batch_tokens}; it must be at least 1")
-        if self.precision not in get_args(Precision):
-            raise ValueError(f"precision is {self.precision!r}; choose one of {', '.join(get_args(Precision))}")
-
-
-class Outputs(NamedTuple):
-    """What the policy says of U prompts.
-
-    Attributes
-    ----------
-    log_probs : torch.Tensor of float32, shape (U, A)
-        Of the actions; minus infinity for illegal ones.
-    values : torch.Tensor of float32, shape (U,), or None
-        What the value head expects of the return that follows; None where there is no such head.
-    """
-
-    log_probs: torch.Tensor
-    values: torch.Tensor | None
 
 
 class LLMPolicy(nn.Module):
@@ -88,8 +44,8 @@ class LLMPolicy(nn.Module):
     revision : str, optional
         Its branch, tag or commit on the Hub.
     value_head : bool
-        Whether to add a head that predicts the return-to-go from the last hidden state. It trains and is saved with
-        the rest.
+        Whether to add a linear head that predicts the return-to-go from the last hidden state, brought to length one.
+        It starts at zero, trains and is saved with the rest.
 
     Attributes
     ----------
@@ -404,7 +360,7 @@ class LLMPolicy(nn.Module):
             with self._precision():
                 tensors = {key: tensor.to(self.device) for key, tensor in batch.tensors.items()}
                 hidden = TreePass(decoder(self.model), tensors).trunk(self.trunk_depth).float()
-            states = {segment.key: part for segment, part in _slices(batch, hidden.cpu())}
+            states = {segment.key: part for segment, part in batch.parts(hidden.cpu())}
             cache.put(states, time.perf_counter() - began)
             done += batch.tensors["input_ids"].numel()
             on_progress(done, total)
@@ -415,7 +371,7 @@ class LLMPolicy(nn.Module):
         if self.cache is None:
             return None
         hidden = torch.zeros(*batch.tensors["input_ids"].shape, self.config.hidden_size)
-        for segment, place in _slices(batch, hidden):
+        for segment, place in batch.parts(hidden):
             states = self.cache.get(segment.key)
             if states is None:
                 return None
@@ -462,12 +418,3 @@ class LLMPolicy(nn.Module):
             for name, parameter in self.named_parameters():
                 if name in trained:
                     parameter.data = trained[name]
-
-
-def _slices(batch: TreeBatch, hidden: torch.Tensor) -> Iterator[tuple[Segment, torch.Tensor]]:
-    """Each segment of a batch with its part of `hidden`, a view of shape (tokens, hidden size)."""
-    for row, segments in zip(hidden, batch.segments, strict=True):
-        start = 0
-        for segment in segments:
-            yield segment, row[start : start + len(segment.tokens)]
-            start += len(segment.tokens)

@@ -89,6 +89,14 @@ class TreeBatch:
     prompts: np.ndarray
     tensors: dict[str, torch.Tensor]
 
+    def parts(self, hidden: torch.Tensor) -> Iterator[tuple[Segment, torch.Tensor]]:
+        """Each segment with its part of `hidden`, shape (B, L, hidden size): a view of shape (tokens, hidden size)."""
+        for row, segments in zip(hidden, self.segments, strict=True):
+            start = 0
+            for segment in segments:
+                yield segment, row[start : start + len(segment.tokens)]
+                start += len(segment.tokens)
+
 
 class PromptTree:
     """The tree of some prompts, each followed by the action prefixes at which a choice is made.

@@ -82,7 +82,8 @@ def transitions(rules: TradingRules, markets: Mapping[str, MarketData], window: 
     steps = np.argwhere(legal)
     # A last position is closed at the end of the window, not at the end of each two days of it.
     ends = steps[:, 0] == window.length - 1
-    for chosen, own in ((ends, rules), (~ends, replace(rules, close_at_end=False))):
+    # The last day comes second: an account ruined on its way there is met first where it was ruined.
+    for chosen, own in ((~ends, replace(rules, close_at_end=False)), (ends, rules)):
         if chosen.any():
             t, x, a = steps[chosen].T
             rewards[t, x, a], found = _played(own, markets, window, steps[chosen])

@@ -8,8 +8,10 @@ import pytest
 
 from benchmarks.planted_market import LEAD_IN, PLANTED_DIRECTION, SENTENCES, SYMBOL, PlantedConfig, planted_market
 from benchmarks.planted_picture import draw
+from benchmarks.planted_report import SHARES, report, summary
+from benchmarks.planted_run import SeedRun, TrainingRecipe
 from benchmarks.planted_shares import TestDays, bootstrap_shares, interval, sharpe_share
-from benchmarks.planted_signal import SHARES, SeedRun, TrainingRecipe, changed, report, summary
+from benchmarks.planted_signal import changed
 from benchmarks.planted_wordings import DOWN, UP
 from flag_trl import Costs, ObservationConfig, TradingRules, position_scheme
 from flag_trl.observations import Observer

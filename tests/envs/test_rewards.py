@@ -92,15 +92,16 @@ def test_the_differential_sharpe_is_zero_until_twenty_returns_are_known():
 
 
 def test_the_differential_sharpe_divides_by_the_floor_where_nothing_varied():
-    """Twenty returns of 0.02 %, then 1.02 %: (4e-8 x 0.01 - 2e-4 x 1.04e-4 / 2) / 1e-9."""
+    """Twenty returns of 0.02 %, then 1.02 %: one per cent above the mean, over the floor of a tenth."""
     returns = np.append(np.full(MIN_RETURNS, 0.0002), 0.0102)
-    assert rewards_of(DifferentialSharpe(1, 0.01), np.log1p(returns)[:, None])[-1, 0] == pytest.approx(-10.0)
+    assert rewards_of(DifferentialSharpe(1, 0.01), np.log1p(returns)[:, None])[-1, 0] == pytest.approx(10.0)
 
 
 def test_the_drawdowns_fine_by_hand():
-    log_returns = [[0.1], [-0.2], [0.1], [-0.3], [0.5]]
+    # Below the highest so far by 0, 0.2, 0.1, 0.15, 0.4, 0, 0.3.
+    log_returns = [[0.1], [-0.2], [0.1], [-0.05], [-0.25], [0.5], [-0.3]]
     found = rewards_of(DrawdownPenalised(1, 2.0), log_returns)
-    np.testing.assert_allclose(found[:, 0], [0.1, -0.6, 0.1, -0.9, 0.5], atol=1e-12)
+    np.testing.assert_allclose(found[:, 0], [0.1, -0.6, 0.1, -0.05, -0.65, 0.5, -0.3], atol=1e-12)
 
 
 LOG_RETURNS = hnp.arrays(float, (25, 3), elements=st.floats(-0.2, 0.2))
@@ -108,10 +109,9 @@ LOG_RETURNS = hnp.arrays(float, (25, 3), elements=st.floats(-0.2, 0.2))
 
 @settings(deadline=None, max_examples=50)
 @given(LOG_RETURNS, st.floats(0, 5))
-def test_all_fines_together_are_the_penalty_times_all_growth_of_the_drawdown(log_returns, penalty):
+def test_all_fines_together_are_the_penalty_times_the_maximum_drawdown(log_returns, penalty):
     equity = np.concatenate([np.zeros((1, 3)), log_returns.cumsum(axis=0)])
-    drawdown = np.maximum.accumulate(equity) - equity
-    fines = penalty * np.diff(drawdown, axis=0).clip(min=0).sum(axis=0)
+    fines = penalty * (np.maximum.accumulate(equity) - equity).max(axis=0)
     found = rewards_of(DrawdownPenalised(3, penalty), log_returns).sum(axis=0)
     np.testing.assert_allclose(found, log_returns.sum(axis=0) - fines, atol=1e-9)
 
