@@ -9,6 +9,7 @@ from flag_trl.data import DatedText, MarketData, Period, Window, period_window
 
 SYMBOL = "XYZ"
 FIRST_DAY = np.datetime64("2001-01-01")
+SIZES = (0.005, 0.015)
 LEAD_IN = 5
 """Bars before the first period, for the past returns that a prompt writes out."""
 SENTENCES = UP + DOWN
@@ -36,10 +37,10 @@ class PlantedConfig:
     accuracy: float = 0.7
     known: int = 20
     held_out: int = 4
-    train: int = 512
+    train: int = 768
     validation: int = 128
-    test_known: int = 480
-    test_unseen: int = 520
+    test_known: int = 320
+    test_unseen: int = 400
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.accuracy <= 1.0:
@@ -120,29 +121,31 @@ def planted_market(seed: int, config: PlantedConfig = PlantedConfig()) -> Plante
     -----
     Within a period every wording appears equally often, give or take one, in random order. A day's return is
     direction x size, the size uniform on 0.5 to 1.5 % and independent of the direction. In training and validation
-    the sentence is right by the toss of a coin; in the two tests each wording is right on the stated share of its
-    days, rounded, which days being drawn. That takes the coin's luck, and nothing else, out of the measurement: a
-    share of the optimum then moves with the wordings that a policy reads rightly.
+    both are drawn. In the two tests each wording is right on the stated share of its days, and the sizes of its right
+    and of its wrong days are spread evenly over the same range; which day gets which is drawn. That takes the luck of
+    coins and sizes, and nothing else, out of the measurement: a share of the optimum then moves with the wordings
+    that a policy reads rightly.
     """
     random = np.random.default_rng([seed, 0])
     wordings = _draw_wordings(random, config)
-    sentence, right, periods = [], [], {}
+    sentence, right, sizes, periods = [], [], [], {}
     bar = LEAD_IN
     dates = FIRST_DAY + np.arange(LEAD_IN + sum(_decisions(config).values()) + len(wordings))
     # Before the first period there is no news worth the name: any wording of the training days.
     sentence.append(random.choice(wordings["train"], LEAD_IN))
     right.append(random.random(LEAD_IN) < config.accuracy)
+    sizes.append(random.uniform(*SIZES, LEAD_IN))
     for name, decisions in _decisions(config).items():
         exact = name.startswith("test")
-        drawn, hits = _days(random, np.array(wordings[name]), decisions, config.accuracy, exact)
+        drawn, hits, moves = _days(random, np.array(wordings[name]), decisions, config.accuracy, exact)
         # A period's last bar has a price and no decision.
         sentence += [drawn, random.choice(wordings[name], 1)]
         right += [hits, random.random(1) < config.accuracy]
+        sizes += [moves, random.uniform(*SIZES, 1)]
         periods[name] = Period(name, dates[bar], dates[bar + decisions])
         bar += decisions + 1
     sentences, correct = np.concatenate(sentence), np.concatenate(right)
-    sizes = random.uniform(0.005, 0.015, len(dates))
-    next_return = np.where(correct, 1, -1) * PLANTED_DIRECTION[sentences] * sizes
+    next_return = np.where(correct, 1, -1) * PLANTED_DIRECTION[sentences] * np.concatenate(sizes)
     close = 100.0 * np.cumprod(np.concatenate([[1.0], 1.0 + next_return[:-1]]))
     next_return[-1] = np.nan
     market = MarketData(SYMBOL, dates, close, texts=_news(dates, sentences), source=f"planted, seed {seed}")
@@ -168,22 +171,25 @@ def _draw_wordings(random: np.random.Generator, config: PlantedConfig) -> dict[s
 
 def _days(
     random: np.random.Generator, wordings: np.ndarray, days: int, accuracy: float, exact: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sentence of each day, and whether it is right, each of shape (days,)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sentence of each day, whether it is right, and the size of the move, each of shape (days,)."""
     rounds = -(-days // len(wordings))
     sentence = np.tile(wordings, rounds)
     # Which wordings appear once less is drawn too, where they do not come out even.
     sentence[-len(wordings) :] = random.permutation(wordings)
     sentence = random.permutation(sentence[:days])
     if not exact:
-        return sentence, random.random(days) < accuracy
-    right = np.zeros(days, dtype=bool)
+        return sentence, random.random(days) < accuracy, random.uniform(*SIZES, days)
+    right, sizes = np.zeros(days, dtype=bool), np.zeros(days)
     for wording in wordings:
         bars = random.permutation(np.flatnonzero(sentence == wording))
         # A fraction of a day is decided by a draw, so that the sentence is right as often as stated on average.
         hits = int(accuracy * len(bars) + random.random())
         right[bars[:hits]] = True
-    return sentence, right
+        for group in (bars[:hits], bars[hits:]):
+            middles = (np.arange(len(group)) + 0.5) / max(len(group), 1)
+            sizes[group] = SIZES[0] + (SIZES[1] - SIZES[0]) * middles
+    return sentence, right, sizes
 
 
 def _news(dates: np.ndarray, sentence: np.ndarray) -> tuple[DatedText, ...]:

@@ -54,9 +54,9 @@ class TrainingRecipe:
 
     tuning: str = "top_layers"
     trained_layers: int = 6
-    steps: int = 64
+    steps: int = 48
     episode_days: int = 8
-    episodes: int = 4
+    episodes: int = 6
     rollouts: int = 8
     baseline: str = "exact"
     learning_rate: float = 3e-5

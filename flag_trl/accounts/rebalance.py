@@ -56,20 +56,33 @@ def rebalance(state: AccountState, price: np.ndarray, target_weight: np.ndarray,
         target_weight = np.where((equity <= 0.0) & ~np.isnan(target_weight), 0.0, target_weight)
     gap = target_weight * equity - holdings
     buying = gap > 0.0
-    rate = np.where(buying, costs.buy, -costs.sell)
+    rate = _select(buying, costs.buy, -costs.sell)
     notional = gap / (1.0 + target_weight * rate)
-    notional = np.where(np.isnan(notional), 0.0, notional)
+    idle = np.isnan(target_weight)
+    if idle.any():
+        notional = np.where(idle, 0.0, notional)
     # Rounding would leave a last fraction of a unit, and with it a position that is not flat.
-    traded = np.where(target_weight == 0.0, -state.units, notional / price)
+    traded = _select(target_weight == 0.0, -state.units, notional / price)
     cost = notional * rate
 
     before = state.units
     state.units = before + traded
-    state.cash = np.where(target_weight == 1.0, 0.0, state.cash - notional - cost)
+    state.cash = (state.cash - notional - cost) * (target_weight != 1.0)
     opened = (before * state.units <= 0.0) & (state.units != 0.0)
-    state.entry_equity = np.where(opened, equity, state.entry_equity)
-    slipped = price * np.where(buying, 1.0 + costs.slippage, 1.0 - costs.slippage)
-    return Fills(traded, np.where(traded != 0.0, slipped, np.nan), cost)
+    state.entry_equity = _select(opened, equity, state.entry_equity)
+    slipped = price * _select(buying, 1.0 + costs.slippage, 1.0 - costs.slippage)
+    return Fills(traded, slipped + _NAN_OR_0.take((traded != 0.0).view(np.int8)), cost)
+
+
+_NAN_OR_0 = np.array([np.nan, 0.0])
+
+
+def _select(mask: np.ndarray, yes: np.ndarray | float, no: np.ndarray | float) -> np.ndarray:
+    """`yes` where `mask` holds and `no` elsewhere, exactly, for finite numbers.
+
+    Who buys and who sells is as good as random: np.where mispredicts every other branch and takes twice as long.
+    """
+    return yes * mask + no * ~mask
 
 
 def charge_borrow(

@@ -22,6 +22,8 @@ def floored_growth(before: np.ndarray, after: np.ndarray, alive: np.ndarray) -> 
 
     Accounts that are not ``alive`` grow by 1, whatever they owe.
     """
+    if alive.all():
+        return np.maximum(after / before, RUIN_FLOOR)
     return np.where(alive, np.maximum(after / np.where(alive, before, 1.0), RUIN_FLOOR), 1.0)
 
 

@@ -147,9 +147,8 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         self._windows = self._book.gather(windows)
         self._state = AccountState.open(self.num_envs, self.initial_capital)
         self._t = 0
-        self._longest = int(self._windows.length.max())
         self._shortest = int(self._windows.length.min())
-        self._equity = self._state.equity(self._windows.close[0])
+        self._equity = self._state.equity(self._windows.close(0))
         self._ruined = np.zeros(self.num_envs, dtype=bool)
         self._alive = np.ones(self.num_envs, dtype=bool)
         self._all_alive = True
@@ -158,7 +157,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         info = {
             "equity": self._equity.copy(),
             "weight": 1.0 - observation["cash_share"],
-            "date": self._windows.date[0].copy(),
+            "date": self._windows.date(0),
         }
         return observation, info
 
@@ -185,12 +184,11 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         if self._windows is None:
             raise ResetNeeded("step before reset; call reset first")
         windows = self._windows
-        # All accounts are finished at the longest window's end; repeating its last row then changes nothing.
-        t = min(self._t, self._longest - 1)
         target = self.scheme.target_weight(self._checked(actions, windows))
-        info = self._trade(windows, t, target)
+        close = windows.close(self._t + 1)
+        info = self._trade(windows, close, target)
 
-        equity = self._state.mark(windows.close[t + 1])
+        equity = self._state.mark(close)
         growth = floored_growth(self._equity, equity, self._alive)
         log_return = np.log(growth)
         reward = self._reward.update(log_return) * self._alive
@@ -201,7 +199,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         info["equity"] = equity.copy()
         info["weight"] = 1.0 - observation["cash_share"]
         info["position"] = observation["position"].copy()
-        info["date"] = windows.date[t + 1].copy()
+        info["date"] = windows.date(self._t)
         info["log_return"] = log_return
         return observation, reward, self._ruined.copy(), truncated, info
 
@@ -215,12 +213,12 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
             return DrawdownPenalised(self.num_envs, self._drawdown_penalty)
         return LogReturn()
 
-    def _trade(self, windows: WindowPrices, t: int, target: np.ndarray) -> Arrays:
-        """Fill the decisions of row ``t``, charge shorts at the mark, close what is due there; info of all that."""
-        state, close = self._state, windows.close[t + 1]
+    def _trade(self, windows: WindowPrices, close: np.ndarray, target: np.ndarray) -> Arrays:
+        """Fill the decisions, charge shorts at the mark, close what is due there; info of all that."""
+        state = self._state
         if not self._all_alive:
             target = np.where(self._alive, target, np.nan)
-        fills = rebalance(state, windows.fill[t], target, self.costs)
+        fills = rebalance(state, windows.fill(self._t), target, self.costs)
         held = state.position * self._alive
         borrow = charge_borrow(state, close, self.costs, windows.periods_per_year, where=self._alive)
         closing = self._close_positions(windows, close)
@@ -272,7 +270,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         legal = ", ".join(f"{a} ({names[a]})" for a in np.flatnonzero(self._legal[n]))
         position = POSITION_NAMES[int(self._state.position[n])]
         return (
-            f"account {n} ({self.symbols[windows.symbol[n]]}, {windows.date[self._t, n]}): action {action}{name} is "
+            f"account {n} ({self.symbols[windows.symbol[n]]}, {windows.date(self._t)[n]}): action {action}{name} is "
             f"illegal while {position}; legal are {legal}"
         )
 

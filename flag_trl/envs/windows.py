@@ -1,4 +1,4 @@
-"""Prices of N windows, laid out so that a step reads one contiguous row."""
+"""Prices of N windows, looked up a step at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,9 @@ DEFAULT_LENGTH = 64
 
 @dataclass(frozen=True)
 class WindowPrices:
-    """What N accounts trade over T steps, T being the longest window's length.
+    """What N accounts trade, a step at a time; behind the end of a window its last bar is repeated.
 
-    Row t belongs to step t. Behind the end of a shorter window its last close and date are repeated, so that a
-    finished account's equity stands still.
+    Looking a step up in the markets' own small arrays is cheaper than laying all steps out beforehand.
 
     Attributes
     ----------
@@ -26,21 +25,32 @@ class WindowPrices:
         First decision bar and number of decisions, int64 of shape (N,).
     periods_per_year : np.ndarray
         float64 of shape (N,).
-    close : np.ndarray
-        float64 of shape (T+1, N): row t is the close that step t observes, row t+1 the one it is marked at.
-    fill : np.ndarray
-        float64 of shape (T, N): the reference price at which step t trades.
-    date : np.ndarray
-        datetime64[D] of shape (T+1, N), the dates of ``close``.
     """
 
     symbol: np.ndarray
     start: np.ndarray
     length: np.ndarray
     periods_per_year: np.ndarray
-    close: np.ndarray
-    fill: np.ndarray
-    date: np.ndarray
+    _first: np.ndarray
+    _shortest: int
+    _closes: np.ndarray
+    _opens: np.ndarray | None
+    _dates: np.ndarray
+
+    def close(self, t: int) -> np.ndarray:
+        """The close that step `t` observes, and at which step t-1 is marked; float64 of shape (N,)."""
+        return self._closes.take(self._rows(t))
+
+    def fill(self, t: int) -> np.ndarray:
+        """The reference price at which step `t` trades, float64 of shape (N,)."""
+        return self.close(t) if self._opens is None else self._opens.take(self._rows(t + 1))
+
+    def date(self, t: int) -> np.ndarray:
+        """The date of ``close(t)``, datetime64[D] of shape (N,)."""
+        return self._dates.take(self._rows(t))
+
+    def _rows(self, t: int) -> np.ndarray:
+        return self._first + (t if t <= self._shortest else np.minimum(t, self.length))
 
 
 class PriceBook:
@@ -102,11 +112,10 @@ class PriceBook:
                 f"window {n} ({windows[n]}) does not fit: decisions need length >= 1 and start >= 0, and the last "
                 f"price is bar start + length, while {windows[n].symbol} has bars 0 to {self.bars[symbol[n]] - 1}"
             )
-        steps = np.arange(length.max() + 1)[:, None]
-        rows = (self._offsets[symbol] + start) + np.minimum(steps, length)
-        close = self._close[rows]
-        fill = close[:-1] if self._open is None else self._open[rows[1:]]
-        return WindowPrices(symbol, start, length, self._periods_per_year[symbol], close, fill, self._date[rows])
+        first = self._offsets[symbol] + start
+        years = self._periods_per_year[symbol]
+        shortest = int(length.min())
+        return WindowPrices(symbol, start, length, years, first, shortest, self._close, self._open, self._date)
 
 
 def _opens(symbols: Sequence[str], markets: Sequence[MarketData]) -> list[np.ndarray]:
