@@ -77,8 +77,8 @@ class Cell:
 
 def cells(quick: bool) -> Iterator[Cell]:
     """Everything that is measured, the headline's contenders first."""
-    yield Cell(GRPO[0], "position", 8, 2, 60)
-    yield Cell(GRPO[1], "position", 8, 4, 30)
+    yield Cell(GRPO[0], "position", 8, 2, 45)
+    yield Cell(GRPO[1], "position", 8, 4, 45)
     settings = [(text, rollouts) for text in ("position", "full") for rollouts in ROLLOUTS]
     for text, rollouts in sorted(settings, key=lambda setting: setting != HEADLINE):
         headline = (text, rollouts) == HEADLINE
@@ -88,8 +88,8 @@ def cells(quick: bool) -> Iterator[Cell]:
             if text == "full" and contender == "+ window in one table":
                 continue  # With running numbers in the account text there is no table: it stays as it was.
             shares = text == "position" and LADDER[contender]["share"] != "none"
-            days = 16 if shares else max(2, min(16, 64 // rollouts))
-            yield Cell(contender, text, rollouts, days, 40 if headline else 6)
+            days = 16 if shares else max(2, min(16, 32 // rollouts))
+            yield Cell(contender, text, rollouts, days, 36 if headline else 6)
 
 
 def figures(rows: Sequence[tuple[Cell, Run]], matmul: float) -> dict[str, Any]:

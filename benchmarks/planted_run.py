@@ -17,15 +17,17 @@ from benchmarks.planted_shares import TestDays, sharpe_share
 
 MODEL = "models/SmolLM2-135M-Instruct"
 BATCH_TOKENS = 4096
+WORDS = {"sell": "negative", "hold": "neutral", "buy": "positive"}
 TEMPLATE = """{% block system -%}
-Trade one stock by its news. Answer with one word: {{ words | join(", ") }}.
+Say what the news means for the stock. Answer with one word: {{ words | join(", ") }}.
 {%- endblock %}
 {% block user -%}
 {{ market }}
 {{ account }}
 {%- endblock %}
 {% block account %}{{ account_text }}{% endblock %}"""
-"""Every action is always legal, so the account part need not list them."""
+"""Chosen among six by how well the untrained model's log-odds of buying rank the next day's returns of the training
+days: best on every one of seeds 0 to 4. Every action is always legal, so the account part does not list them."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class TrainingRecipe:
 
     tuning: str = "top_layers"
     trained_layers: int = 6
-    steps: int = 48
+    steps: int = 32
     episode_days: int = 8
     episodes: int = 6
     rollouts: int = 8
@@ -86,7 +88,9 @@ class SeedRun:
         self.seed, self.config, self.recipe, self.model_folder = seed, config, recipe, model
         self.planted = planted_market(seed, config)
         self.trunk_folder = folder / "trunk"
-        self.folder = folder / _digest(asdict(config), asdict(recipe), SENTENCES, TEMPLATE, model) / f"seed-{seed}"
+        self.folder = (
+            folder / _digest(asdict(config), asdict(recipe), SENTENCES, WORDS, TEMPLATE, model) / f"seed-{seed}"
+        )
         self._file = self.folder / "state.json"
         found = json.loads(self._file.read_text()) if self._file.is_file() else {}
         self.positions: dict[str, list[int]] = found.get("positions", {})
@@ -150,7 +154,7 @@ class SeedRun:
 
         tuning = Tuning(self.recipe.tuning, self.recipe.trained_layers)
         seen = ObservationConfig(past_returns=3, momentum_bars=0, volatility_bars=0, text_items=1, text_budget=40)
-        agent = Agent(LLMPolicy.from_pretrained(self.model_folder, tuning=tuning), seen, TEMPLATE)
+        agent = Agent(LLMPolicy.from_pretrained(self.model_folder, WORDS, tuning), seen, TEMPLATE)
         agent.policy.engine = Engine(batch_tokens=BATCH_TOKENS)
         agent.policy.use_cache(folder=self.trunk_folder)
         return agent
