@@ -67,7 +67,8 @@ def rebalance(state: AccountState, price: np.ndarray, target_weight: np.ndarray,
 
     before = state.units
     state.units = before + traded
-    state.cash = (state.cash - notional - cost) * (target_weight != 1.0)
+    # Plus zero: a negative amount times zero is a negative zero, which reads as -0 %.
+    state.cash = (state.cash - notional - cost) * (target_weight != 1.0) + 0.0
     opened = (before * state.units <= 0.0) & (state.units != 0.0)
     state.entry_equity = _select(opened, equity, state.entry_equity)
     slipped = price * _select(buying, 1.0 + costs.slippage, 1.0 - costs.slippage)

@@ -71,6 +71,9 @@ class LLMPolicy(nn.Module):
         self.tuning = tuning
         self.base_model = base_model or model.config.name_or_path
         self.revision = revision
+        attention = model.config._attn_implementation
+        if attention not in ("sdpa", "eager"):
+            raise ValueError(f"attention {attention!r} takes no mask of a tree; load the model with sdpa or eager")
         self.model: Any = apply_tuning(model, tuning)
         self.engine = Engine()
         self.cache: TrunkCache | None = None
@@ -114,11 +117,11 @@ class LLMPolicy(nn.Module):
         FileNotFoundError
             If there is no such folder.
         ValueError
-            If a saved policy has other words or another tuning than those given.
+            If a saved policy has other words or another tuning than those given, or no value head where one is wanted.
         """
         folder = Path(name_or_path)
         if (folder / CONFIG_FILE).is_file():
-            return cls._from_saved(folder, words, tuning, dtype)
+            return cls._from_saved(folder, words, tuning, dtype, value_head)
         if not folder.is_dir() and str(name_or_path).startswith((".", "/", "models/", "outputs/")):
             raise FileNotFoundError(
                 f"no model folder at {name_or_path}; `flag-trl convert-gguf --output {name_or_path}` makes the "
@@ -137,7 +140,12 @@ class LLMPolicy(nn.Module):
 
     @classmethod
     def _from_saved(
-        cls, folder: Path, words: Mapping[str, str] | None, tuning: Tuning | None, dtype: torch.dtype
+        cls,
+        folder: Path,
+        words: Mapping[str, str] | None,
+        tuning: Tuning | None,
+        dtype: torch.dtype,
+        value_head: bool,
     ) -> "LLMPolicy":
         saved = json.loads((folder / CONFIG_FILE).read_text())
         own_words, own_tuning = saved["words"], Tuning(**saved["tuning"])
@@ -145,6 +153,11 @@ class LLMPolicy(nn.Module):
             raise ValueError(
                 f"{folder} holds a policy with words {own_words} and {own_tuning}, but {words} and {tuning} were "
                 "asked for; leave them out to load it as it is, or name its base model"
+            )
+        if value_head and not saved["value_head"]:
+            raise ValueError(
+                f"{folder} holds a policy that was trained without a value head; use another baseline than value, or "
+                f"begin from its base model {saved['base_model']}"
             )
         base = saved["base_model"], own_words, own_tuning, dtype, saved["revision"]
         policy = cls.from_pretrained(*base, value_head=saved["value_head"])
@@ -204,9 +217,13 @@ class LLMPolicy(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
+    def activation_checkpointing_enable(
+        self, activation_checkpointing_kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> None:
         """Recompute the trained layers in the backward pass; called by `transformers.Trainer`."""
-        self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs)
+        # The reentrant kind wants an input with a gradient; the first trained layer's comes from the frozen trunk.
+        chosen = {"use_reentrant": False, **(activation_checkpointing_kwargs or {})}
+        self.model.activation_checkpointing_enable(chosen, **options)
 
     def use_cache(
         self,
@@ -228,12 +245,9 @@ class LLMPolicy(nn.Module):
         """
         if not self.trunk_depth:
             return
-        own = None
-        fingerprint = ""
-        if folder is not None:
-            where = f"{self.engine.precision} {self.device.type}"
-            fingerprint = trunk_fingerprint(decoder(self.model), self.trunk_depth, where, dtype)
-            own = Path(folder) / fingerprint
+        where = f"{self.engine.precision} {self.device.type}"
+        fingerprint = trunk_fingerprint(decoder(self.model), self.trunk_depth, where, dtype)
+        own = None if folder is None else Path(folder) / fingerprint
         self.cache = TrunkCache(fingerprint, memory_bytes, own, disk_bytes, dtype)
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> "Outputs":
@@ -291,6 +305,11 @@ class LLMPolicy(nn.Module):
                 hidden = self._cached(batch)
             states = {} if hidden is None else {"hidden": hidden}
             yield batch.prompts, {**batch.tensors, **states, "legal": legal[torch.from_numpy(batch.prompts)]}
+
+    def count_batches(self, prompts: Sequence[Segments]) -> int:
+        """How many `batches` the prompts make."""
+        tree = PromptTree(prompts, self._prefixes, self.engine.share)
+        return sum(1 for _ in tree.batches(self.engine.batch_tokens))
 
     @torch.no_grad()
     def evaluate(
@@ -368,9 +387,11 @@ class LLMPolicy(nn.Module):
 
     def _cached(self, batch: TreeBatch) -> torch.Tensor | None:
         """The trunk's states of a batch, shape (B, L, hidden size); None where any is not kept."""
-        if self.cache is None:
+        if self.cache is None or any(s.key not in self.cache for row in batch.segments for s in row):
             return None
-        hidden = torch.zeros(*batch.tensors["input_ids"].shape, self.config.hidden_size)
+        # In the precision of the layers that read them.
+        dtype = self.model.get_input_embeddings().weight.dtype
+        hidden = torch.zeros(*batch.tensors["input_ids"].shape, self.config.hidden_size, dtype=dtype)
         for segment, place in batch.parts(hidden):
             states = self.cache.get(segment.key)
             if states is None:

@@ -18,7 +18,10 @@ SHARES = get_args(Share)
 
 ROW_TOKENS = 512
 """How long a row of several branches may become: long enough that a common beginning costs little, short enough that
-attention between branches, computed and masked, costs little too. A branch that is longer has a row of its own."""
+attention between branches, computed and masked, costs little too. A prompt that is longer has a row of its own."""
+
+OPEN_ROWS = 32
+"""Among how many of the latest rows a place is sought: enough to fill them well, and linear in the prompts."""
 
 
 @dataclass(eq=False)
@@ -130,6 +133,8 @@ class PromptTree:
             if segment is None:
                 raise ValueError("a prompt has no token")
             self.ends.append([self._below(segment, prefix) if prefix else segment for prefix in prefixes])
+        self._final = {ends[0] for ends in self.ends}
+        self._choices = {end for ends in self.ends for end in ends} - self._final
 
     def _below(self, parent: Segment | None, tokens: tuple[int, ...]) -> Segment:
         """The segment with these tokens below `parent`, made if it is new."""
@@ -164,28 +169,52 @@ class PromptTree:
             yield self._batch(batch, prompts_at)
 
     def _rows(self, capacity: int) -> Iterator[Row]:
-        """Branches below a root packed first-fit, the longest first, into rows of `capacity` where they fit."""
+        """Branches of a root packed first-fit into rows of `capacity`, where they fit."""
         for root in self.roots:
             if not (self._shared and root.children):
                 yield Row(list(root.subtree()))
                 continue
-            branches = sorted((Row(list(child.subtree())) for child in root.children), key=lambda r: -r.length)
-            bins: list[list[Segment]] = []
+            # Segments of a row in order; what a branch shares with it costs nothing.
+            bins: list[dict[Segment, None]] = []
             room: list[int] = []
-            for branch in branches:
-                fits = next((i for i, left in enumerate(room) if branch.length <= left), None)
-                if fits is None:
-                    bins.append([root])
-                    room.append(capacity - len(root.tokens))
-                    fits = -1
-                bins[fits].extend(branch.segments)
-                room[fits] -= branch.length
-            yield from map(Row, bins)
+            for branch in self._branches(root, [], capacity):
+                for i in range(max(0, len(bins) - OPEN_ROWS), len(bins)):
+                    cost = sum(len(segment.tokens) for segment in branch if segment not in bins[i])
+                    if cost <= room[i]:
+                        break
+                else:
+                    i, cost = len(bins), sum(len(segment.tokens) for segment in branch)
+                    bins.append({})
+                    room.append(capacity)
+                bins[i].update(dict.fromkeys(branch))
+                room[i] -= cost
+            yield from (Row(list(segments)) for segments in bins)
+
+    def _branches(self, segment: Segment, path: list[Segment], capacity: int) -> Iterator[list[Segment]]:
+        """The subtree with the path to it, whole if that fits in a row, else split at the children, the path repeated.
+
+        What may follow a prompt stays with its end.
+        """
+        whole = [*path, *segment.subtree()]
+        own = [child for child in segment.children if child in self._choices]
+        further = [child for child in segment.children if child not in self._choices]
+        if not further or (path and Row(whole).length <= capacity):
+            yield whole
+            return
+        if segment in self._final:
+            yield [*path, segment, *own]
+        for child in further:
+            yield from self._branches(child, [*path, segment], capacity)
 
     def _batch(self, rows: list[Row], prompts_at: dict[Segment, list[int]]) -> TreeBatch:
         length = max(row.length for row in rows)
-        # A common beginning stands in several rows; a prompt that ends with it is counted in the first.
-        prompts = [p for row in rows for segment in row.segments for p in prompts_at.pop(segment, ())]
+        # A common beginning stands in several rows; a prompt that ends with it is counted where its choices are.
+        prompts: list[int] = []
+        for row in rows:
+            here = set(row.segments)
+            for segment in row.segments:
+                if segment in prompts_at and here.issuperset(self.ends[prompts_at[segment][0]]):
+                    prompts += prompts_at.pop(segment)
         place: list[dict[Segment, int]] = []
         input_ids, positions = np.zeros((2, len(rows), length), dtype=np.int64)
         chains: list[dict[Segment, list[int]]] = []

@@ -45,8 +45,10 @@ class TrunkCache:
 
     Attributes
     ----------
-    hits, misses : int
-        Segments found and not found.
+    settings : tuple
+        Everything that the cache was opened with; another setting needs another cache.
+    hits : int
+        Segments found.
     seconds : float
         What computing new states took since the cache was opened.
     """
@@ -59,7 +61,8 @@ class TrunkCache:
         disk_bytes: int = 10 * 10**9,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.hits = self.misses = 0
+        self.settings = (fingerprint, memory_bytes, folder, disk_bytes, dtype)
+        self.hits = 0
         self.seconds = 0.0
         # Of all that was ever computed, other runs' files included, and of what was handed out in this one.
         self._seconds_ever, self._tokens_ever, self._tokens_served = 0.0, 0, 0
@@ -70,7 +73,7 @@ class TrunkCache:
         self._dtype = dtype
         self._memory: dict[bytes, torch.Tensor] = {}
         self._folder = folder
-        self._disk_left = disk_bytes
+        self._disk_left, self._disk_full = disk_bytes, False
         self._file_of: dict[bytes, Path] = {}
         self._open: dict[Path, Any] = {}
         if folder is not None:
@@ -88,7 +91,6 @@ class TrunkCache:
         if states is None and key in self._file_of:
             states = self._read(key)
         if states is None:
-            self.misses += 1
             return None
         self.hits += 1
         self._tokens_served += len(states)
@@ -113,7 +115,7 @@ class TrunkCache:
     @property
     def full(self) -> bool:
         """Whether nothing more will be kept."""
-        return self._memory_full and (self._folder is None or self._disk_left <= 0)
+        return self._memory_full and (self._folder is None or self._disk_full)
 
     def clear(self) -> None:
         """Forget what is in memory; files stay."""
@@ -135,15 +137,21 @@ class TrunkCache:
         tensors = {key.hex(): value.contiguous() for key, value in states.items()}
         metadata = {"fingerprint": self._fingerprint, "seconds": f"{seconds:.3f}"}
         content = save(tensors, metadata=metadata)
+        if self._disk_full:
+            return
         if len(content) > self._disk_left:
-            if self._disk_left > 0:
-                logger.warning("the trunk cache in %s is full; further states are computed anew each time", folder)
-            self._disk_left = 0
+            logger.warning("the trunk cache in %s is full; further states are computed anew each time", folder)
+            self._disk_full = True
             return
         file = folder / f"{blake2b(content, digest_size=16).hexdigest()}.safetensors"
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".partial", delete=False) as partial:
-            partial.write(content)
-        os.replace(partial.name, file)
+        try:
+            with tempfile.NamedTemporaryFile(dir=folder, suffix=".partial", delete=False) as partial:
+                partial.write(content)
+            os.replace(partial.name, file)
+        except OSError as error:
+            logger.warning("the trunk cache cannot write to %s (%s); further states are kept in memory", folder, error)
+            self._disk_full = True
+            return
         self._disk_left -= len(content)
         self._file_of.update(dict.fromkeys(states, file))
 
@@ -156,8 +164,11 @@ class TrunkCache:
                 keys = [bytes.fromhex(name) for name in names]
                 tokens = sum(opened.get_slice(name).get_shape()[0] for name in names)
                 seconds = float(metadata.get("seconds", 0.0))
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, ValueError) as error:
             self._discard(file, f"cannot be read ({error})")
+            return
+        except OSError as error:
+            logger.warning("trunk cache: %s cannot be opened (%s); its states are computed anew", file, error)
             return
         if metadata.get("fingerprint") != self._fingerprint:
             if self._intact(file):
@@ -183,14 +194,13 @@ class TrunkCache:
         return states
 
     def _intact(self, file: Path) -> bool:
-        try:
-            return blake2b(file.read_bytes(), digest_size=16).hexdigest() == file.stem
-        except OSError:
-            return False
+        return file.is_file() and blake2b(file.read_bytes(), digest_size=16).hexdigest() == file.stem
 
     def _discard(self, file: Path, why: str) -> None:
         """Report a file, remove it, and forget what it held."""
         logger.warning("trunk cache: %s %s; it is removed and its states are computed anew", file, why)
+        if file in self._file_of.values():
+            self._disk_left += file.stat().st_size if file.is_file() else 0
         self._file_of = {key: other for key, other in self._file_of.items() if other != file}
         file.unlink(missing_ok=True)
 

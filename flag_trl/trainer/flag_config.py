@@ -57,7 +57,7 @@ class FlagConfig(_BaseConfig):
         entropy_coef (`float`, *optional*, defaults to `0.01`):
             Weight of the entropy bonus, exact over the legal actions.
         kl_coef (`float`, *optional*, defaults to `0.0`):
-            Weight of KL(policy || untouched model), exact over the legal actions.
+            Weight of KL(policy || untouched model), exact over the legal actions. At 0 it is not measured.
         scale_advantages (`bool`, *optional*, defaults to `True`):
             Divide advantages by their standard deviation over the micro-batch, so that the entropy and KL weights mean
             the same whatever the size of the rewards.
@@ -134,7 +134,10 @@ class FlagConfig(_BaseConfig):
         default=0.01, metadata={"help": "Weight of the entropy bonus, exact over the legal actions."}
     )
     kl_coef: float = field(
-        default=0.0, metadata={"help": "Weight of KL(policy || untouched model), exact over the legal actions."}
+        default=0.0,
+        metadata={
+            "help": "Weight of KL(policy || untouched model), exact over the legal actions. At 0 it is not measured."
+        },
     )
     scale_advantages: bool = field(
         default=True,
@@ -250,6 +253,11 @@ class FlagConfig(_BaseConfig):
             raise ValueError(
                 "num_ppo_epochs, num_mini_batches and target_kl reuse a rollout, which REINFORCE cannot: after one "
                 "update its samples are another policy's. Set loss_type: ppo"
+            )
+        if self.target_kl is not None and (self.target_kl <= 0 or self.fp16):
+            raise ValueError(
+                f"target_kl is {self.target_kl}; it must be above 0, and fp16's gradient scaler cannot skip an "
+                "update: use bf16"
             )
         if self.loss_type == "ppo" and self.baseline == "exact":
             raise ValueError("baseline exact has no sampled actions whose ratio could be clipped; use reinforce")

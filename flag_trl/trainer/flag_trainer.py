@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,8 @@ class FlagTrainer(_BaseTrainer):
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Fill the cache of the frozen layers, then train as the parent does."""
+        self._rollouts.clear()
+        self._batches_done, self._left_old_policy = None, False
         fill_cache(self.agent, self.args, self._collector, self._windows_of_run())
         return super().train(*args, **kwargs)
 
@@ -127,11 +129,11 @@ class FlagTrainer(_BaseTrainer):
         if samples is None:
             self._metrics["stopped"].append(1.0)
             return loss
-        chunks = self._as_many_on_every_process(list(samples.chunks(self.agent.policy)))
+        count = self._most_of_any_process(samples.count_chunks(self.agent.policy))
         gradients = self.accelerator.gradient_state
         last_of_step = gradients.sync_gradients
-        for number, chunk in enumerate(chunks, 1):
-            last = number == len(chunks)
+        for number, chunk in enumerate(_padded(samples.chunks(self.agent.policy), count), 1):
+            last = number == count
             # Processes exchange gradients once an update, with the last chunk of the last micro-batch.
             gradients._set_sync_gradients(last_of_step and last)
             with nullcontext() if last else self.accelerator.no_sync(model):
@@ -153,7 +155,8 @@ class FlagTrainer(_BaseTrainer):
         # Without a penalty nobody asked what the untouched model says, and the policy differs from itself by nothing.
         reference = inputs["reference"][state] if "reference" in inputs else log_probs.detach()
         common = {"entropy_coef": args.entropy_coef, "kl_coef": args.kl_coef, "denominator": denominator}
-        self._add("kl", kl_divergence(log_probs, reference) * given.get("occupancy", 1.0), denominator)
+        if "reference" in inputs:
+            self._add("kl", kl_divergence(log_probs, reference) * given.get("occupancy", 1.0), denominator)
         if args.baseline == "exact":
             return exact_loss(log_probs, reference, given["advantages"], given["occupancy"], **common)
         actions, advantages = given["actions"], given["advantages"]
@@ -231,6 +234,11 @@ class FlagTrainer(_BaseTrainer):
                 self._metrics[key].append(value)
         elif self._left_old_policy:
             return None
+        if slot not in self._rollouts:
+            raise ValueError(
+                "the checkpoint holds no rollout for this process and micro-batch; resume with as many processes and "
+                "gradient_accumulation_steps as the run that wrote it"
+            )
         epoch, part = divmod(use, args.num_mini_batches)
         deal = (args.seed, cycle, epoch, slot, args.process_index)
         return self._rollouts[slot].minibatch(part, args.num_mini_batches, deal)
@@ -255,13 +263,9 @@ class FlagTrainer(_BaseTrainer):
         rate = samples / seconds * self.accelerator.num_processes
         self._metrics["transitions_per_second"].append(rate)
 
-    def _as_many_on_every_process(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Chunks followed by some without samples, whose gradient is zero: processes that exchange gradients wait."""
-        count = torch.tensor([len(chunks)], device=self.args.device)
-        longest = int(self.accelerator.gather(count).max())
-        first = chunks[0]
-        none = {name: values[:0] for name, values in first["samples"].items()}
-        return chunks + [{**first, "state": first["state"][:0], "samples": none}] * (longest - len(chunks))
+    def _most_of_any_process(self, count: int) -> int:
+        """Processes that exchange gradients wait for one another, so each takes as many passes as the longest."""
+        return int(self.accelerator.gather(torch.tensor([count], device=self.args.device)).max())
 
     def _windows_of_run(self) -> list[Window]:
         """Windows that the run is certain to trade; none of training where it ends before it has seen them all."""
@@ -289,8 +293,10 @@ class FlagTrainer(_BaseTrainer):
         if self.args.should_save:
             self._collector.reference.save(output_dir)
         if self.args.uses > 1:
+            # Any process may be the first to get here.
+            Path(output_dir).mkdir(parents=True, exist_ok=True)
             for slot, samples in self._rollouts.items():
-                samples.save(self._buffer_file(output_dir, slot))
+                samples.save(self._buffer_file(output_dir, slot), left=self._left_old_policy)
 
     def _buffer_file(self, folder: str, slot: int) -> Path:
         """Where a checkpoint keeps a rollout that is still in use; each process has its own."""
@@ -302,7 +308,7 @@ class FlagTrainer(_BaseTrainer):
         for slot in range(self.args.gradient_accumulation_steps):
             file = self._buffer_file(resume_from_checkpoint, slot)
             if file.is_file():
-                self._rollouts[slot] = Samples.load(file)
+                self._rollouts[slot], self._left_old_policy = Samples.load(file)
 
     def _load_best_model(self) -> None:
         self.agent.policy.load_trained(str(self.state.best_model_checkpoint))
@@ -321,6 +327,16 @@ def _trained_on(
     )
     symbols = ", ".join(sorted(set(dataset["symbol"])))
     return {"symbols": symbols, "first_day": first, "last_day": str(last), **rules.identity}
+
+
+def _padded(chunks: Iterator[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    """`count` chunks: those there are, followed by some without samples, whose gradient is zero."""
+    for chunk in chunks:
+        yield chunk
+        count -= 1
+    none = {name: values[:0] for name, values in chunk["samples"].items()}
+    for _ in range(count):
+        yield {**chunk, "state": chunk["state"][:0], "samples": none}
 
 
 def _windows(rows: list[dict[str, Any]]) -> dict[str, list[Window]]:

@@ -16,16 +16,23 @@ from flag_trl.trainer.flag_config import FlagConfig
 
 
 def arrange(agent: Agent, args: FlagConfig) -> None:
-    """Set the policy's engine as `args` say and open its cache, if it has none; training and backtest begin so."""
-    policy = agent.policy
+    """Set the policy's engine and cache as `args` say; training and backtest begin so.
+
+    A cache that was opened with the same settings stays, with what it holds.
+    """
+    policy, before = agent.policy, agent.policy.cache
     policy.engine = Engine(args.share, args.forward_batch_tokens, args.precision)
-    if args.trunk_cache and policy.cache is None:
-        policy.use_cache(
-            int(args.trunk_cache_memory_gb * 1e9),
-            _folder(agent, args),
-            int(args.trunk_cache_disk_gb * 1e9),
-            getattr(torch, args.trunk_cache_dtype),
-        )
+    if not args.trunk_cache:
+        policy.cache = None
+        return
+    policy.use_cache(
+        int(args.trunk_cache_memory_gb * 1e9),
+        _folder(agent, args),
+        int(args.trunk_cache_disk_gb * 1e9),
+        getattr(torch, args.trunk_cache_dtype),
+    )
+    if before is not None and policy.cache is not None and before.settings == policy.cache.settings:
+        policy.cache = before
 
 
 def fill_cache(agent: Agent, args: FlagConfig, collector: Collector, windows: Sequence[Window]) -> None:

@@ -52,7 +52,7 @@ class TradingProgress(TrainerCallback):
         """Say what the last step brought."""
         if not logs or "episode_return" not in logs or not state.is_world_process_zero:
             return
-        text = ", ".join(f"{label} {form.format(logs[key])}" for label, key, form in SHOWN)
+        text = ", ".join(f"{label} {form.format(logs[key])}" for label, key, form in SHOWN if key in logs)
         if self._progress is not None:
             self._progress.update(self._task, description=text)
             return

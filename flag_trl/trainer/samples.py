@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ class Samples:
     def minibatch(self, number: int, count: int, key: tuple[int, ...]) -> "Samples":
         """The `number`-th of `count` parts, split at random by what a day's prompts share, so that sharing goes on.
 
-        Its loss times 1/`count`, averaged over the parts, is that of the whole.
+        The mean of the parts' losses is the loss of the whole.
         """
         if count == 1:
             return self
@@ -46,6 +47,11 @@ class Samples:
             days.setdefault(prompt.segments[:-1] or prompt.segments, []).append(row)
         order = np.random.Generator(np.random.Philox(np.random.SeedSequence(key))).permutation(len(days))
         groups = list(days.values())
+        if len(groups) < count:
+            raise ValueError(
+                f"num_mini_batches is {count}, but a rollout of these windows has {len(groups)} distinct days to "
+                "deal: lower it, or raise episode_length or per_device_train_batch_size"
+            )
         rows = sorted(row for day in order[number::count] for row in groups[day])
         place = np.full(len(self.states.prompts), -1)
         place[rows] = np.arange(len(rows))
@@ -57,8 +63,12 @@ class Samples:
             self.denominator / count,
         )
 
-    def chunks(self, policy: LLMPolicy) -> Iterator[dict[str, object]]:
-        """Inputs of the loss, a forward pass each.
+    def count_chunks(self, policy: LLMPolicy) -> int:
+        """How many `chunks` there are."""
+        return policy.count_batches(self.states.segments)
+
+    def chunks(self, policy: LLMPolicy) -> Iterator[dict[str, Any]]:
+        """Inputs of the loss, a forward pass each, made as they are asked for.
 
         The losses of the chunks add up to that of the whole: every sample belongs to one state, and all share the
         denominator.
@@ -77,8 +87,8 @@ class Samples:
                 chunk["reference"] = torch.from_numpy(self.reference[rows])
             yield chunk
 
-    def save(self, file: Path) -> None:
-        """Write everything as safetensors."""
+    def save(self, file: Path, left: bool = False) -> None:
+        """Write everything as safetensors, and whether the policy has left these samples behind."""
         pieces = [segment for prompt in self.states.prompts for segment in prompt.segments]
         arrays = {
             "tokens": np.array([token for segment in pieces for token in segment], dtype=np.int64),
@@ -87,6 +97,7 @@ class Samples:
             "legal": np.array([prompt.legal for prompt in self.states.prompts]),
             "index": self.states.index,
             "denominator": np.array([self.denominator]),
+            "left": np.array([left]),
             **{f"values/{name}": np.ascontiguousarray(values) for name, values in self.values.items()},
         }
         if self.reference is not None:
@@ -94,8 +105,8 @@ class Samples:
         save_file(arrays, file)
 
     @classmethod
-    def load(cls, file: Path) -> "Samples":
-        """Read what `save` wrote."""
+    def load(cls, file: Path) -> tuple["Samples", bool]:
+        """Read what `save` wrote: the samples, and whether the policy has left them behind."""
         arrays = load_file(file)
         tokens = arrays["tokens"].tolist()
         ends = np.cumsum(arrays["segment_lengths"])
@@ -109,4 +120,5 @@ class Samples:
         ]
         values = {name.removeprefix("values/"): a for name, a in arrays.items() if name.startswith("values/")}
         denominator = float(arrays["denominator"][0])
-        return cls(States(prompts, arrays["index"]), values, arrays.get("reference"), denominator)
+        samples = cls(States(prompts, arrays["index"]), values, arrays.get("reference"), denominator)
+        return samples, bool(arrays["left"][0])

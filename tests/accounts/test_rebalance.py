@@ -113,3 +113,10 @@ def test_borrowing_is_charged_only_where_asked():
         state, np.full(2, 110.0), Costs(borrow_rate=0.252), np.array([252, 252]), np.array([True, False])
     )
     assert fee.tolist() == pytest.approx([1.1, 0.0])
+
+
+def test_all_in_leaves_no_cash_and_no_minus_zero_of_it() -> None:
+    random = np.random.default_rng(0)
+    state = AccountState.open(2000, 100_000.0)
+    rebalance(state, 100 * np.exp(random.normal(0, 0.01, 2000)), np.ones(2000), Costs(commission_bps=10))
+    assert not state.cash.any() and not np.signbit(state.cash).any()

@@ -141,6 +141,29 @@ def test_a_value_head_starts_at_zero_and_is_saved_with_the_rest(tiny_model, toke
     assert LLMPolicy.from_pretrained(tmp_path / "base", tuning=TOP).evaluate(SEGMENTS, ALL_LEGAL).values is None
 
 
+def test_a_saved_policy_without_a_value_head_is_not_loaded_as_one_with(tiny_model, tokenizer, tmp_path) -> None:
+    tiny_model().save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    LLMPolicy.from_pretrained(tmp_path / "base", tuning=TOP).save_pretrained(tmp_path / "trained")
+    with pytest.raises(ValueError, match="trained without a value head; use another baseline"):
+        LLMPolicy.from_pretrained(tmp_path / "trained", value_head=True)
+
+
+def test_weights_in_half_precision_read_the_cache_in_theirs(tiny_model, tokenizer) -> None:
+    plain, cached = (LLMPolicy(tiny_model().bfloat16(), tokenizer, tuning=TOP, base_model="tiny") for _ in range(2))
+    cached.use_cache()
+    for _ in range(2):
+        found, wanted = (policy.evaluate(SEGMENTS, ALL_LEGAL).log_probs for policy in (cached, plain))
+        torch.testing.assert_close(found, wanted, atol=0.05, rtol=0)
+
+
+def test_an_attention_that_takes_no_tree_is_refused(tiny_model, tokenizer) -> None:
+    model = tiny_model()
+    model.config._attn_implementation_internal = "flex_attention"
+    with pytest.raises(ValueError, match="'flex_attention' takes no mask of a tree; load the model with sdpa"):
+        LLMPolicy(model, tokenizer, tuning=TOP)
+
+
 @pytest.mark.parametrize("bits", [8, 4])
 def test_few_bits_need_a_gpu_and_a_trunk(bits, tiny_model, tokenizer, tmp_path) -> None:
     tiny_model().save_pretrained(tmp_path / "base")

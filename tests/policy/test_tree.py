@@ -110,13 +110,23 @@ def test_every_tuning_gives_what_the_plain_model_gives(tuning, family, tiny_poli
 @pytest.mark.parametrize("batch_tokens", [1, 64, 10_000])
 def test_however_prompts_are_packed(row_tokens, batch_tokens, tiny_policy, monkeypatch) -> None:
     monkeypatch.setattr(tree, "ROW_TOKENS", row_tokens)
-    check(tiny_policy(TOP), "prefixes", cached=True, batch_tokens=batch_tokens)
+    check(tiny_policy(TOP, words=WORDS), "prefixes", cached=True, batch_tokens=batch_tokens)
+
+
+@pytest.mark.parametrize("capacity", [1, 30, 60, 200])
+def test_a_row_is_longer_than_asked_only_for_a_prompt_that_is(capacity) -> None:
+    many = [(HEAD, DAYS[0], tokens(5)) for _ in range(40)] + PROMPTS
+    prefixes = [(), (5,), (6, 7)]
+    batches = list(PromptTree(many, prefixes, "prefixes").batches(capacity))
+    assert Counter(row for batch in batches for row in batch.prompts.tolist()) == Counter(range(len(many)))
+    longest = max(sum(map(len, prompt)) for prompt in many) + 3
+    assert all(batch.tensors["input_ids"].shape[1] <= max(capacity, longest) for batch in batches)
 
 
 def test_recomputed_activations_give_the_same_gradients(tiny_policy) -> None:
     policy = tiny_policy(TOP)
     wanted = plain(policy)
-    policy.gradient_checkpointing_enable({"use_reentrant": False})
+    policy.activation_checkpointing_enable()
     policy.train()
     assert_same(through_tree(policy), wanted)
 

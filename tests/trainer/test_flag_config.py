@@ -21,6 +21,7 @@ from flag_trl.trainer import FlagConfig
         ({"num_ppo_epochs": 2}, "which REINFORCE cannot.*Set loss_type: ppo"),
         ({"num_mini_batches": 2}, "which REINFORCE cannot"),
         ({"target_kl": 0.1}, "which REINFORCE cannot"),
+        ({"target_kl": 0.0, "loss_type": "ppo"}, "target_kl is 0.0; it must be above 0"),
         ({"num_ppo_epochs": 0, "loss_type": "ppo"}, "num_ppo_epochs is 0"),
         ({"cliprange": 0.0}, "cliprange is 0.0; it must be above 0"),
         ({"lam": 1.1}, r"lam is 1.1; it must lie in \[0, 1\]"),

@@ -18,6 +18,8 @@ from flag_trl.envs import TradingRules
 from flag_trl.policy import Tuning
 from flag_trl.policy.tuning import FAMILIES
 from flag_trl.trainer import FlagConfig, FlagTrainer
+from flag_trl.trainer.flag_trainer import _padded
+from flag_trl.trainer.preparation import arrange
 
 TUNINGS = [
     Tuning("top_layers", 2),
@@ -162,7 +164,7 @@ def test_two_accumulated_windows_equal_one_step_of_two(make_trainer) -> None:
 
 
 def test_every_step_logs_what_a_trader_and_a_researcher_look_for(make_trainer) -> None:
-    trainer = make_trainer(max_steps=2)
+    trainer = make_trainer(max_steps=2, kl_coef=0.01)
     trainer.train()
     rows = [row for row in trainer.state.log_history if "episode_return" in row]
     assert [row["step"] for row in rows] == [1, 2]
@@ -254,7 +256,7 @@ def test_an_interrupted_run_goes_on_from_its_last_checkpoint(make_trainer, tmp_p
 def test_the_private_names_that_are_relied_on_are_there() -> None:
     """A new TRL or transformers that renames one of these fails here first, by name."""
     own = {name for name in vars(FlagTrainer) if callable(getattr(FlagTrainer, name)) and not name.startswith("__")}
-    helpers = {"_samples", "_add", "_measure_step", "_as_many_on_every_process", "_windows_of_run", "_buffer_file"}
+    helpers = {"_samples", "_add", "_measure_step", "_most_of_any_process", "_windows_of_run", "_buffer_file"}
     assert all(hasattr(_BaseTrainer, name) for name in own - helpers)
     assert {"_tag_names", "_name", "_paper", "loss_is_scaled_for_ga"} <= set(vars(_BaseTrainer))
     assert hasattr(GradientState, "_set_sync_gradients") and hasattr(Accelerator, "no_sync")
@@ -286,16 +288,70 @@ def test_validation_without_windows_is_refused(make_trainer) -> None:
         make_trainer(validate=False).evaluate()
 
 
-def test_a_chunk_without_samples_has_a_gradient_of_zero(make_trainer, monkeypatch) -> None:
+def test_a_chunk_without_samples_has_a_gradient_of_zero(make_trainer) -> None:
     trainer = make_trainer()
     samples, _ = trainer._collector.collect([Window("AAA", 10, 5)], visit=0)
-    chunks = list(samples.chunks(trainer.agent.policy))
-    monkeypatch.setattr(trainer.accelerator, "gather", lambda count: torch.tensor([len(chunks), len(chunks) + 1]))
-    padded = trainer._as_many_on_every_process(chunks)
-    assert len(padded) == len(chunks) + 1
+    count = samples.count_chunks(trainer.agent.policy)
+    padded = list(_padded(samples.chunks(trainer.agent.policy), count + 1))
+    assert len(padded) == count + 1
     trainer.compute_loss(trainer.model, padded[-1]).backward()
     gradients = [p.grad for p in trainer.model.parameters() if p.requires_grad]
     assert all(gradient is not None and not gradient.any() for gradient in gradients)
+
+
+@pytest.mark.parametrize("tokens", [1, 200, 5000])
+def test_chunks_are_as_many_as_counted(tokens, make_trainer) -> None:
+    trainer = make_trainer(forward_batch_tokens=tokens)
+    samples, _ = trainer._collector.collect([Window("AAA", 10, 5)], visit=0)
+    assert samples.count_chunks(trainer.agent.policy) == len(list(samples.chunks(trainer.agent.policy)))
+
+
+def test_activations_that_are_recomputed_change_no_weight(make_trainer) -> None:
+    same = {"optim": "sgd", "learning_rate": 0.1}
+    kept, recomputed = make_trainer(**same), make_trainer(activation_checkpointing=True, **same)
+    kept.train()
+    recomputed.train()
+    for name, value in weights(kept).items():
+        torch.testing.assert_close(weights(recomputed)[name], value, atol=1e-6, rtol=0)
+
+
+def test_a_policy_that_was_left_behind_stays_so_after_a_resume(make_trainer, tmp_path) -> None:
+    options = {**PPO, "num_ppo_epochs": 3, "target_kl": 1e-5, "learning_rate": 0.01, "value_head": True}
+    options |= {"max_steps": 8, "save_strategy": "steps", "save_steps": 3}
+    straight = make_trainer(output_dir=str(tmp_path / "straight"), **options)
+    straight.train()
+    stopped = [row["stopped"] for row in straight.state.log_history if "stopped" in row]
+    assert 1.0 in stopped[:3], "the rollout must have been left before the checkpoint"
+    resumed = make_trainer(output_dir=str(tmp_path / "resumed"), **options)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "straight" / "checkpoint-3"))
+    assert all(torch.equal(weights(resumed)[name], value) for name, value in weights(straight).items())
+
+
+def test_a_second_train_begins_with_a_rollout_of_its_own(make_trainer) -> None:
+    trainer = make_trainer(**PPO, max_steps=3, value_head=True)
+    trainer.train()
+    trainer.train()
+    rolled = [row["step"] for row in trainer.state.log_history if "episode_return" in row]
+    assert rolled[-1] == 1
+
+
+def test_more_minibatches_than_days_are_refused(make_trainer) -> None:
+    options = {**PPO, "num_mini_batches": 8, "length": 4}
+    with pytest.raises(ValueError, match="num_mini_batches is 8, but .* has 4 distinct days.*lower it"):
+        make_trainer(**options, value_head=True).train()
+
+
+def test_another_precision_or_no_cache_does_not_reuse_the_old_one(make_trainer) -> None:
+    trainer = make_trainer()
+    agent, cache = trainer.agent, trainer.agent.policy.cache
+    arrange(agent, trainer.args)
+    assert agent.policy.cache is cache
+    trainer.args.trunk_cache_dtype = "float16"
+    arrange(agent, trainer.args)
+    assert agent.policy.cache is not cache
+    trainer.args.trunk_cache = False
+    arrange(agent, trainer.args)
+    assert agent.policy.cache is None
 
 
 @pytest.mark.real_model

@@ -69,8 +69,9 @@ def test_minibatches_deal_whole_days_once_each_and_anew_for_another_key(make_tra
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind["baseline"])
 def test_samples_come_back_from_disk_as_they_were(kind, make_trainer, tmp_path) -> None:
     _, samples = collected(make_trainer, **kind)
-    samples.save(tmp_path / "rollout.safetensors")
-    back = Samples.load(tmp_path / "rollout.safetensors")
+    samples.save(tmp_path / "rollout.safetensors", left=True)
+    back, left = Samples.load(tmp_path / "rollout.safetensors")
+    assert left
     assert back.states.prompts == samples.states.prompts
     assert np.array_equal(back.states.index, samples.states.index)
     assert back.denominator == samples.denominator
