@@ -4,9 +4,10 @@ python -m benchmarks.bench_backtest --json outputs/bench_backtest.json
 
   generate, day by day   up to eight new tokens for one prompt after another, as an account demands whose position,
                          which the next prompt tells, depends on the answer
-  generate, 32 prompts   the same prompts in left-padded batches, as if they were known beforehand
+  generate, one token    the same with one new token, which few users would trust to be an action
+  generate, 32 prompts   up to eight tokens for them in left-padded batches, as if all were known beforehand
   backtest, first        `run_backtest` of an untrained policy; the frozen layers' states are computed and kept
-  backtest, again        the same with those states in memory, as after a training or a first test
+  backtest, again        a second test of the same days, of another policy on the same frozen layers say
   without the model      the same accounts, random legal actions: what environment, observations and books cost
 
 `ratio_vs_generate` is backtest, again, over generate, day by day; the others are beside it. Prices are those of the
@@ -75,7 +76,7 @@ def without_model(symbols: int, days: int) -> list[dict[str, Any]]:
     return [_row("without the model", symbols, days, symbols * days, seconds)]
 
 
-def generate(model: str, days: int, batch: int) -> list[dict[str, Any]]:
+def generate(model: str, days: int, batch: int, new_tokens: int) -> list[dict[str, Any]]:
     """Time transformers' `generate` on prompts of a year of one account that trades at random."""
     markets, (period,) = accounts(1, days)
     agent = Agent(LLMPolicy.from_pretrained(model), OBSERVATION)
@@ -91,12 +92,16 @@ def generate(model: str, days: int, batch: int) -> list[dict[str, Any]]:
             inputs = tokenizer.pad({"input_ids": chosen[start : start + batch]}, return_tensors="pt")
             with torch.inference_mode():
                 agent.policy.model.generate(
-                    **inputs, max_new_tokens=ANSWER_TOKENS, do_sample=False, pad_token_id=tokenizer.eos_token_id
+                    **inputs, max_new_tokens=new_tokens, do_sample=False, pad_token_id=tokenizer.eos_token_id
                 )
 
     chosen = prompts[: 32 if batch == 1 else 2 * batch]
     answer(chosen[:batch])
-    name = "generate, day by day" if batch == 1 else f"generate, {batch} prompts"
+    name = (
+        f"generate, {batch} prompts"
+        if batch > 1
+        else "generate, " + ("one token" if new_tokens == 1 else "day by day")
+    )
     seconds = [_seconds(lambda: answer(chosen)) for _ in range(ROUNDS)]
     return [_row(name, 1, len(chosen), len(chosen), seconds)]
 
@@ -117,9 +122,9 @@ def figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """All rows, and how the one-symbol backtest compares with `generate`."""
     rate = {row["contender"]: row["decisions_per_second"] for row in rows if row["symbols"] == 1}
     first, again = rate["backtest, first"], rate["backtest, again"]
-    alone, batched = rate["generate, day by day"], rate["generate, 32 prompts"]
-    ratios = {"ratio_vs_generate": again / alone, "ratio_vs_generate_batched": again / batched}
-    empty = {"ratio_vs_generate_first": first / alone, "ratio_vs_generate_batched_first": first / batched}
+    peers = {"": "day by day", "_one_token": "one token", "_batched": "32 prompts"}
+    ratios = {f"ratio_vs_generate{key}": again / rate[f"generate, {name}"] for key, name in peers.items()}
+    empty = {f"ratio_vs_generate{key}_first": first / rate[f"generate, {name}"] for key, name in peers.items()}
     return {**ratios, **empty, "rows": list(rows)}
 
 
@@ -157,8 +162,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(f"no model folder at {args.model}; `make model` makes it")
     console, rows = Console(width=120), []
     work: list[tuple[Callable[..., list[dict[str, Any]]], tuple[Any, ...]]] = [
-        (generate, (args.model, args.days, 1)),
-        (generate, (args.model, args.days, 32)),
+        (generate, (args.model, args.days, 1, ANSWER_TOKENS)),
+        (generate, (args.model, args.days, 1, 1)),
+        (generate, (args.model, args.days, 32, ANSWER_TOKENS)),
         (backtests, (args.model, 1, args.days)),
         (backtests, (args.model, 10, args.days)),
         (backtests, (args.model, 100, args.days_of_100)),
@@ -176,9 +182,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = figures(rows)
     console.print(table(found))
     console.print(
-        f"One symbol: {found['ratio_vs_generate']:.1f} times as many decisions a second as generate day by day and "
-        f"{found['ratio_vs_generate_batched']:.1f} times as many as in batches; the first time "
-        f"{found['ratio_vs_generate_first']:.1f} and {found['ratio_vs_generate_batched_first']:.1f} times.",
+        f"One symbol: {found['ratio_vs_generate']:.1f} times as many decisions a second as generate day by day, "
+        f"{found['ratio_vs_generate_one_token']:.1f} times as many as with one token, "
+        f"{found['ratio_vs_generate_batched']:.1f} times as many as in batches. The first time: "
+        f"{found['ratio_vs_generate_first']:.1f}, {found['ratio_vs_generate_one_token_first']:.1f} and "
+        f"{found['ratio_vs_generate_batched_first']:.1f} times.",
         highlight=False,
     )
     if args.json:

@@ -14,8 +14,10 @@ every sentence:
   share_ceiling   the same probe fitted to what the sentences say: what this model's states allow
   share_shuffled  greedy policy on the days of share_unseen with their news dealt anew among them: chance
 
-The checkpoint is chosen on validation days alone, by what a greedy account earns there. A finished seed is read from
-the folder, an interrupted one goes on from its last checkpoint; a changed recipe works in a folder of its own.
+The checkpoint is chosen on validation days alone, by what a greedy account earns there; the probe, which has nothing
+to choose but its layer and strength, by cross-validation over wordings, uses the training days alone. A finished seed
+is read from the folder, an interrupted one goes on from its last checkpoint; a changed recipe works in a folder of its
+own, and after a change of the code the folder is to be removed.
 """
 
 import argparse

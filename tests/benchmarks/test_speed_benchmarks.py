@@ -65,11 +65,12 @@ def test_the_cells_hold_all_contenders_rollouts_and_account_texts() -> None:
 
 def test_the_ratios_are_of_transitions_a_second_at_eight_rollouts() -> None:
     rates = dict(zip([*GRPO, *LADDER], (0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 40.0, 5.0), strict=True))
-    rows = [(Cell(n, "position", 8, 16, 1), Run([2.0, 1.0, 1.0], int(10 * r), 5, gflops=50)) for n, r in rates.items()]
+    rows = [(Cell(n, "position", 8, 16, 1), Run([2.0, 1.0, 1.0], int(10 * r), 5, 1.0, 50)) for n, r in rates.items()]
     rows.append((Cell("plain", "full", 8, 16, 1), Run([1.0], 999, 5)))
     found = bench_training.figures(rows, matmul=100.0)
     assert found["ratio_vs_grpo"] == 80 and found["ratio_vs_grpo_one_token"] == 40
     assert found["ratio_vs_plain"] == 20 and found["matmul_share"] == 0.5
+    assert found["ratio_vs_plain_first_visit"] == 10
     assert found["ratio_of_sharing"] * found["ratio_of_caching"] == pytest.approx(20)
     json.dumps(found)
     console = Console(width=140, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
@@ -93,11 +94,13 @@ def test_an_answer_is_the_first_action_word_in_it() -> None:
 
 
 def test_the_backtest_ratios_are_of_one_symbol() -> None:
-    names = ("generate, day by day", "generate, 32 prompts", "backtest, first", "backtest, again")
-    rows = [bench_backtest._row(n, 1, 250, d, [1.0, 2.0, 1.0]) for n, d in zip(names, (2, 4, 8, 40), strict=True)]
+    peers = {"generate, day by day": 2, "generate, one token": 5, "generate, 32 prompts": 4}
+    rates = {**peers, "backtest, first": 8, "backtest, again": 40}
+    rows = [bench_backtest._row(name, 1, 250, rate, [1.0, 2.0, 1.0]) for name, rate in rates.items()]
     rows.append(bench_backtest._row("backtest, again", 10, 250, 999, [1.0]))
     found = bench_backtest.figures(rows)
     assert found["ratio_vs_generate"] == 20 and found["ratio_vs_generate_batched"] == 10
+    assert found["ratio_vs_generate_one_token"] == 8
     assert found["ratio_vs_generate_first"] == 4 and found["ratio_vs_generate_batched_first"] == 2
 
 
