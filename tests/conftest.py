@@ -1,9 +1,12 @@
 """A tiny tokenizer, tiny random models of each family, and small markets; nothing is downloaded."""
 
 import os
+import shutil
+import tempfile
 
-# Before anything imports the Hub's client: tests use no network and send no telemetry.
+# Before anything imports the Hub's client: tests use no network, send no telemetry and keep off the user's cache.
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DS_ACCELERATOR="cpu")
+os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="flag-trl-tests-")
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from huggingface_hub import constants
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
@@ -35,10 +37,9 @@ CORPUS = [
 ] * 4
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _own_assets(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Tests keep their hands off the user's cache."""
-    constants.HF_ASSETS_CACHE = str(tmp_path_factory.mktemp("assets"))
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(os.environ["HF_ASSETS_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
