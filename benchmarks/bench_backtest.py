@@ -58,12 +58,12 @@ def accounts(symbols: int, days: int) -> tuple[dict[str, Any], list[Period]]:
 
 
 def backtests(model: str, symbols: int, days: int) -> list[dict[str, Any]]:
-    """Time a backtest with an empty cache, then with a full one."""
+    """Time a backtest with an empty cache, then with a full one; several rounds of the latter where they are short."""
     markets, periods = accounts(symbols, days)
     agent = Agent(LLMPolicy.from_pretrained(model), OBSERVATION)
     agent.policy.use_cache(memory_bytes=8 * 10**9)
     rows = []
-    for name, rounds in (("backtest, first", 1), ("backtest, again", ROUNDS)):
+    for name, rounds in (("backtest, first", 1), ("backtest, again", ROUNDS if symbols == 1 else 1)):
         seconds = [_seconds(lambda: run_backtest(agent, markets, periods, RULES)) for _ in range(rounds)]
         rows.append(_row(name, symbols, days, symbols * days, seconds))
     return rows
@@ -95,7 +95,7 @@ def generate(model: str, days: int, batch: int, new_tokens: int) -> list[dict[st
                     **inputs, max_new_tokens=new_tokens, do_sample=False, pad_token_id=tokenizer.eos_token_id
                 )
 
-    chosen = prompts[: 32 if batch == 1 else 2 * batch]
+    chosen = prompts[: 16 if batch == 1 else batch]
     answer(chosen[:batch])
     name = (
         f"generate, {batch} prompts"
@@ -152,6 +152,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default=MODEL, help=f"folder of the model (default {MODEL})")
     parser.add_argument("--days", type=int, default=250, help="days of a backtest (default 250)")
     parser.add_argument(
+        "--symbols",
+        type=int,
+        nargs="+",
+        default=[1, 10, 100],
+        help="sizes of the backtests with the model; 1 has to be among them (default 1 10 100)",
+    )
+    parser.add_argument(
         "--days-of-100",
         type=int,
         default=25,
@@ -160,14 +167,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if not Path(args.model).is_dir():
         raise SystemExit(f"no model folder at {args.model}; `make model` makes it")
+    if 1 not in args.symbols:
+        raise SystemExit(f"--symbols {args.symbols}: 1 has to be among them, for the ratios")
     console, rows = Console(width=120), []
     work: list[tuple[Callable[..., list[dict[str, Any]]], tuple[Any, ...]]] = [
         (generate, (args.model, args.days, 1, ANSWER_TOKENS)),
         (generate, (args.model, args.days, 1, 1)),
         (generate, (args.model, args.days, 32, ANSWER_TOKENS)),
-        (backtests, (args.model, 1, args.days)),
-        (backtests, (args.model, 10, args.days)),
-        (backtests, (args.model, 100, args.days_of_100)),
+        *((backtests, (args.model, n, args.days if n < 100 else args.days_of_100)) for n in args.symbols),
         *((without_model, (symbols, args.days)) for symbols in (1, 10, 100)),
     ]
     began = time.monotonic()
