@@ -79,7 +79,9 @@ def bootstrap_shares(
             weights = _block_weights(random, len(days.wording), draws, block)
         optimum = _sharpe(days.optimal, weights)
         for name, returns in days.returns.items():
-            out.setdefault(name, []).append(_sharpe(returns, weights) / optimum)
+            # A resample without an optimum gives no share; `interval` leaves it out.
+            with np.errstate(invalid="ignore", divide="ignore"):
+                out.setdefault(name, []).append(_sharpe(returns, weights) / optimum)
     return {name: np.stack(rows) for name, rows in out.items()}
 
 
