@@ -20,11 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import contenders
-from benchmarks.contenders import EVERYTHING, Run, peak_megabytes
+from benchmarks.contenders import EVERYTHING, Run
 from benchmarks.machine import machine
 from flag_trl import Agent, LLMPolicy, load_market
 from flag_trl.accounts import AllIn
 from flag_trl.observations import ObservationConfig
+from flag_trl.scripts.demo import peak_megabytes
 
 MODEL = "models/SmolLM2-135M-Instruct"
 SYMBOLS = ("MSFT", "JNJ", "AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JPM")

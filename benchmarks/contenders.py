@@ -1,6 +1,5 @@
 """This trainer's own contenders: one after another of its savings switched on."""
 
-import resource
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from flag_trl import Agent, FlagConfig, FlagTrainer, LLMPolicy, TradingRules, lo
 from flag_trl.data import Period, episode_dataset
 from flag_trl.observations import ObservationConfig
 from flag_trl.policy import Tuning
+from flag_trl.scripts.demo import peak_megabytes
 
 LADDER: dict[str, dict[str, Any]] = {
     "plain": {"share": "none", "trunk_cache": False, "table_rollouts": False},
@@ -113,11 +113,6 @@ class Clock(TrainerCallback):
     @property
     def _enough(self) -> bool:
         return bool(self.timed) and sum(self.seconds) > self.budget
-
-
-def peak_megabytes() -> float:
-    """The most memory that this process held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def train(

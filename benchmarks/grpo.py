@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from benchmarks.contenders import TRAINING, Clock, Run, peak_megabytes
+from benchmarks.contenders import TRAINING, Clock, Run
 from flag_trl import Agent, LLMPolicy, load_market
 from flag_trl.data import period_window
 from flag_trl.observations import ObservationConfig
 from flag_trl.policy import Tuning
+from flag_trl.scripts.demo import peak_megabytes
 
 ANSWER_TOKENS = 8
 

@@ -309,7 +309,7 @@ class LLMPolicy(nn.Module):
     def count_batches(self, prompts: Sequence[Segments]) -> int:
         """How many `batches` the prompts make."""
         tree = PromptTree(prompts, self._prefixes, self.engine.share)
-        return sum(1 for _ in tree.batches(self.engine.batch_tokens))
+        return sum(1 for _ in tree.packed(self.engine.batch_tokens))
 
     @torch.no_grad()
     def evaluate(

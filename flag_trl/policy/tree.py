@@ -158,15 +158,19 @@ class PromptTree:
         prompts_at: dict[Segment, list[int]] = {}
         for prompt, ends in enumerate(self.ends):
             prompts_at.setdefault(ends[0], []).append(prompt)
-        rows = sorted(self._rows(min(ROW_TOKENS, max_tokens)), key=lambda row: row.length)
+        for rows in self.packed(max_tokens):
+            yield self._batch(rows, prompts_at)
+
+    def packed(self, max_tokens: int) -> Iterator[list[Row]]:
+        """The rows of each of the `batches`."""
         batch: list[Row] = []
-        for row in rows:
+        for row in sorted(self._rows(min(ROW_TOKENS, max_tokens)), key=lambda row: row.length):
             if batch and row.length * (len(batch) + 1) > max_tokens:
-                yield self._batch(batch, prompts_at)
+                yield batch
                 batch = []
             batch.append(row)
         if batch:
-            yield self._batch(batch, prompts_at)
+            yield batch
 
     def _rows(self, capacity: int) -> Iterator[Row]:
         """Branches of a root packed first-fit into rows of `capacity`, where they fit."""

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cache = trainer.agent.policy.cache
     results["cache_s"] = {"spent": round(cache.seconds, 1), "saved": round(cache.seconds_saved, 1)} if cache else None
     results["wall_s"] = round(time.monotonic() - began, 1)
-    results["peak_rss_mb"] = _peak_megabytes()
+    results["peak_rss_mb"] = peak_megabytes()
     (recipe.output / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     console.print(
         f"{text}\nOne asset over a few hundred days cannot prove a strategy; see the intervals.\n"
@@ -118,7 +118,7 @@ def _test(recipe: Recipe, trainer: FlagTrainer, title: str) -> list[Ledger]:
         return run_backtest(trainer.agent, trainer.markets, periods, trainer.rules, on_progress=tell)
 
 
-def _peak_megabytes() -> int:
+def peak_megabytes() -> int:
     """The most memory that this process held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # macOS counts bytes, Linux kilobytes.
