@@ -14,13 +14,11 @@ python -m benchmarks.bench_backtest --json outputs/bench_backtest.json
 sample; 100 symbols are its 20 stocks in five years.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
+from benchmarks.command import add_model, command_line, write_json
 from benchmarks.isolated import isolated  # First: it sets the environment.
 
 import numpy as np  # isort: skip
@@ -35,7 +33,6 @@ from flag_trl.backtest import RandomLegal
 from flag_trl.data import Period, period_window
 from flag_trl.observations import ObservationConfig
 
-MODEL = "models/SmolLM2-135M-Instruct"
 SYMBOLS = (
     "MSFT JNJ AAPL AMD BAC BBY CVX GE HD JPM KO LLY MRK PEP PFE PG RRC UNH WMT XOM".split()  # All of the sample's.
 )
@@ -143,13 +140,8 @@ def table(found: dict[str, Any]) -> Table:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print the table, write the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.bench_backtest",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", type=Path, help="file for all figures")
-    parser.add_argument("--model", default=MODEL, help=f"folder of the model (default {MODEL})")
+    parser = command_line("bench_backtest", __doc__)
+    add_model(parser)
     parser.add_argument("--days", type=int, default=250, help="days of a backtest (default 250)")
     parser.add_argument(
         "--symbols",
@@ -165,8 +157,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="days of the backtest of 100 symbols with the model (default 25; 250 take more than half an hour)",
     )
     args = parser.parse_args(argv)
-    if not Path(args.model).is_dir():
-        raise SystemExit(f"no model folder at {args.model}; `make model` makes it")
     if 1 not in args.symbols:
         raise SystemExit(f"--symbols {args.symbols}: 1 has to be among them, for the ratios")
     console, rows = Console(width=120), []
@@ -196,9 +186,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{found['ratio_vs_generate_batched_first']:.1f} times.",
         highlight=False,
     )
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({**found, "machine": machine()}, indent=1) + "\n")
+    write_json(args.json, {**found, "machine": machine()})
 
 
 if __name__ == "__main__":

@@ -22,9 +22,7 @@ The peers live in `.venv-peers/`, made on first use with pip: minutes, and about
 build. A peer that cannot be installed or does not run is named with the reason, and the others are measured.
 """
 
-import argparse
 import cProfile
-import json
 import pstats
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,6 +34,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command import command_line, write_json
 from benchmarks.env_timing import BARS, COMMISSION, SLIPPAGE, Timing, daily_bars, draws, time_episodes
 from benchmarks.machine import machine
 from benchmarks.peer_environment import Peer, PeerError, install, measure
@@ -230,20 +229,13 @@ def _short(figure: float) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print the table, write the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.bench_env",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="file for all raw figures and the machine")
+    parser = command_line("bench_env", __doc__)
     parser.add_argument("--without-peers", action="store_true", help="measure ours alone; installs nothing")
     args = parser.parse_args(argv)
     console = Console()
     timings = [Timing(accounts, STEPS, REPETITIONS, SECONDS) for accounts in ACCOUNTS]
     figures = run(timings, () if args.without_peers else tuple(NAMES), console)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    write_json(args.json, figures)
     show(figures, console)
 
 

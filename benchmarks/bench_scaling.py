@@ -6,13 +6,11 @@ One of five sizes grows tenfold at a time, in three steps, while the others stay
 log(time) over log(size): 1 is proportional, 0 is free. Memory is the peak above that of the loaded model.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from benchmarks.command import add_model, command_line, write_json
 from benchmarks.isolated import isolated  # First: it sets the environment.
 
 import numpy as np  # isort: skip
@@ -27,7 +25,6 @@ from flag_trl.accounts import AllIn
 from flag_trl.observations import ObservationConfig
 from flag_trl.scripts.demo import peak_megabytes
 
-MODEL = "models/SmolLM2-135M-Instruct"
 SYMBOLS = ("MSFT", "JNJ", "AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JPM")
 BASE: dict[str, int] = {"window length": 8, "symbols": 1, "rollouts": 4, "past returns": 3, "trained layers": 3}
 GROWTH: dict[str, tuple[int, ...]] = {
@@ -105,16 +102,9 @@ def table(found: dict[str, Any]) -> Table:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print the table, write the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.bench_scaling",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", type=Path, help="file for all figures")
-    parser.add_argument("--model", default=MODEL, help=f"folder of the model (default {MODEL})")
+    parser = command_line("bench_scaling", __doc__)
+    add_model(parser)
     args = parser.parse_args(argv)
-    if not Path(args.model).is_dir():
-        raise SystemExit(f"no model folder at {args.model}; `make model` makes it")
     console, rows, began = Console(width=140), [], time.monotonic()
     loaded_mb = isolated(loaded, args.model)
     todo = [(name, size) for name, sizes in GROWTH.items() for size in sizes]
@@ -128,9 +118,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     found = figures(rows, loaded_mb)
     console.print(table(found))
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({**found, "machine": machine()}, indent=1) + "\n")
+    write_json(args.json, {**found, "machine": machine()})
 
 
 if __name__ == "__main__":

@@ -16,14 +16,12 @@ frozen layers' states, computed once in a run, are in the column `once`, not in 
 a window that has been met before, `ratio_vs_plain_first_visit` that of one met for the first time.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from benchmarks.command import add_model, command_line, write_json
 from benchmarks.isolated import isolated, matmul_gflops  # First: it sets the environment.
 
 from rich.console import Console  # isort: skip
@@ -34,7 +32,6 @@ from benchmarks.contenders import EVERYTHING, LADDER, Run
 from benchmarks.machine import machine
 from flag_trl.observations import ObservationConfig
 
-MODEL = "models/SmolLM2-135M-Instruct"
 LAYERS = 6
 GRPO = ("GRPO, parsed text", "GRPO, one token")
 ROLLOUTS = (1, 8, 32)
@@ -160,17 +157,10 @@ def in_words(found: dict[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure every cell, print the table, write the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.bench_training",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", type=Path, help="file for all figures")
-    parser.add_argument("--model", default=MODEL, help=f"folder of the base model (default {MODEL})")
+    parser = command_line("bench_training", __doc__)
+    add_model(parser)
     parser.add_argument("--quick", action="store_true", help="8 rollouts and account_text position alone")
     args = parser.parse_args(argv)
-    if not Path(args.model).is_dir():
-        raise SystemExit(f"no model folder at {args.model}; `make model` makes it")
     console = Console(width=140)
     matmul = isolated(matmul_gflops)
     rows: list[tuple[Cell, Run]] = []
@@ -187,9 +177,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = figures(rows, matmul)
     console.print(table(found))
     console.print(in_words(found), highlight=False)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({**found, "machine": machine()}, indent=1) + "\n")
+    write_json(args.json, {**found, "machine": machine()})
 
 
 if __name__ == "__main__":

@@ -17,14 +17,11 @@ So the gradients of log pi are computed once, a backward pass a state, and their
 estimate from its weights w. The trainer's own gradients are the check.
 """
 
-import argparse
-import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 # Before the Hub's client is imported: nothing here needs the network.
@@ -32,6 +29,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import numpy as np
+
+from benchmarks.command import command_line, write_json
 
 SYMBOL, DAYS = "MSFT", 20
 ROLLOUTS, CHUNK, SEED = (2, 8, 32), 500, 0
@@ -220,19 +219,15 @@ def trainer_check(agent: Any, args: Any, rules: Any, markets: Any, window: Any, 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser("python -m benchmarks.estimators", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "docs/estimators.md says what the estimators are and discusses the figures."
-    parser.add_argument("--json", type=Path, help="file for the raw figures and the machine")
+    epilog = "docs/estimators.md says what the estimators are and discusses the figures."
+    parser = command_line("estimators", __doc__, epilog)
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     parser.add_argument("--start", default="2019-01-02", help="first day of the window (default 2019-01-02)")
     parser.add_argument("--batches", type=int, default=20_000, help="simulated batches a row (default 20000)")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         figures = run(args.start, args.batches, folder)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    write_json(args.json, figures)
     show(figures, args.markdown)
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from benchmarks.planted_market import SENTENCES, SYMBOL, PlantedConfig, PlantedMarket, planted_market
 from benchmarks.planted_shares import TestDays, sharpe_share
 
-MODEL = "models/SmolLM2-135M-Instruct"
 BATCH_TOKENS = 4096
 WORDS = {"sell": "negative", "hold": "neutral", "buy": "positive"}
 TEMPLATE = """{% block system -%}
@@ -46,27 +45,34 @@ class TrainingRecipe:
         Days of a window, and windows an update.
     rollouts : int
         Rollouts a window (``num_generations``); with baseline ``exact`` they are only what is logged.
-    baseline, learning_rate, scheduler, warmup_steps, entropy_coef, weight_decay
+    reward : str
+        As in `TradingRules`.
+    baseline, learning_rate, scheduler, warmup_steps, entropy_coef, scale_advantages, weight_decay
         As in `FlagConfig`; ``scheduler`` is ``lr_scheduler_type``.
     eval_steps : int
-        Updates between validations, each with a checkpoint.
+        Updates between checkpoints.
+    eval_delay : int
+        Updates before the first validation: the checkpoint is chosen among the later ones.
     test_days : int
         Test days an account trades from flat; accounts stand side by side, which makes the batches.
     """
 
     tuning: str = "top_layers"
     trained_layers: int = 6
-    steps: int = 32
-    episode_days: int = 8
-    episodes: int = 6
+    steps: int = 96
+    episode_days: int = 16
+    episodes: int = 3
     rollouts: int = 8
+    reward: str = "timing_return"
     baseline: str = "exact"
-    learning_rate: float = 3e-5
+    learning_rate: float = 5e-5
     scheduler: str = "cosine"
     warmup_steps: int = 4
-    entropy_coef: float = 0.05
+    entropy_coef: float = 0.003
+    scale_advantages: bool = False
     weight_decay: float = 0.0
     eval_steps: int = 8
+    eval_delay: int = 64
     test_days: int = 40
 
 
@@ -162,7 +168,8 @@ class SeedRun:
     def _rules(self) -> Any:
         from flag_trl import Costs, TradingRules, position_scheme
 
-        return TradingRules(position_scheme("signed"), fill="same_close", costs=Costs())
+        reward: Any = self.recipe.reward
+        return TradingRules(position_scheme("signed"), fill="same_close", costs=Costs(), reward=reward)
 
     def _probe(self, agent: Any) -> None:
         """Fit the probe to what the next day did and the ceiling to what the sentence says; both trade the test."""
@@ -217,9 +224,10 @@ class SeedRun:
             warmup_steps=recipe.warmup_steps,
             weight_decay=recipe.weight_decay,
             entropy_coef=recipe.entropy_coef,
+            scale_advantages=recipe.scale_advantages,
             eval_strategy="steps",
             eval_steps=recipe.eval_steps,
-            eval_on_start=True,
+            eval_delay=recipe.eval_delay,
             save_strategy="steps",
             save_steps=recipe.eval_steps,
             save_total_limit=1,

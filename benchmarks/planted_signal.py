@@ -14,14 +14,14 @@ every sentence:
   share_ceiling   the same probe fitted to what the sentences say: what this model's states allow
   share_shuffled  greedy policy on the days of share_unseen with their news dealt anew among them: chance
 
-The checkpoint is chosen on validation days alone, by what a greedy account earns there; the probe, which has nothing
-to choose but its layer and strength, by cross-validation over wordings, uses the training days alone. A finished seed
-is read from the folder, an interrupted one goes on from its last checkpoint; a changed recipe works in a folder of its
+The recipe was settled on seeds 10, 11, 22, 26 and 36, which the benchmark does not report. It pays `timing_return`:
+the drift of 512 drawn days, which tells nothing of other days, is otherwise learnt faster than the news. The
+checkpoint is chosen on validation days alone, by what a greedy account earns there; the probe, which has nothing to
+choose but its layer and strength, by cross-validation over wordings, uses the training days alone. A finished seed is
+read from the folder, an interrupted one goes on from its last checkpoint; a changed recipe works in a folder of its
 own, and after a change of the code the folder is to be removed.
 """
 
-import argparse
-import json
 import os
 import signal
 import sys
@@ -35,10 +35,13 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+from benchmarks.command import add_model, command_line, write_json
 from benchmarks.machine import machine
 from benchmarks.planted_market import PlantedConfig
 from benchmarks.planted_report import report, summary
-from benchmarks.planted_run import MODEL, SeedRun, TrainingRecipe, say
+from benchmarks.planted_run import SeedRun, TrainingRecipe, say
+
+TRUTH = {"true": True, "false": False}
 
 
 def changed(recipe: Any, settings: Sequence[str]) -> Any:
@@ -56,8 +59,8 @@ def changed(recipe: Any, settings: Sequence[str]) -> Any:
         if key not in kinds:
             raise SystemExit(f"--set {setting}: there is no {key!r}; choose among {', '.join(kinds)}")
         try:
-            values[key] = kinds[key](text)
-        except ValueError:
+            values[key] = TRUTH[text.lower()] if kinds[key] is bool else kinds[key](text)
+        except (KeyError, ValueError):
             raise SystemExit(f"--set {setting}: give {key} as {kinds[key].__name__}") from None
     return replace(recipe, **values)
 
@@ -66,18 +69,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the seeds, write the figures and the picture."""
     # So that a run that is told to stop still writes down how long it took.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.planted_signal",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="--set steps=96 learning_rate=5e-5 tries another recipe, which works in a folder of its own.\n"
-        f"Recipe: {TrainingRecipe()}\nMarket: {PlantedConfig()}",
-    )
+    epilog = "--set steps=32 learning_rate=5e-5 tries another recipe, which works in a folder of its own.\n"
+    epilog += f"Recipe: {TrainingRecipe()}\nMarket: {PlantedConfig()}"
+    parser = command_line("planted_signal", __doc__, epilog)
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds, from --first-seed on (default 5)")
     parser.add_argument("--first-seed", type=int, default=0, help="the first of them (default 0)")
-    parser.add_argument("--json", type=Path, help="file for the figures; the picture stands beside it as .png")
     parser.add_argument("--folder", type=Path, default=Path("outputs/planted_signal"), help="where work is kept")
-    parser.add_argument("--model", default=MODEL, help=f"folder of the untrained model (default {MODEL})")
+    add_model(parser)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="change the training recipe")
     parser.add_argument("--market", nargs="*", default=[], metavar="KEY=VALUE", help="change the planted market")
     args = parser.parse_args(argv)
@@ -98,8 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             from benchmarks.planted_picture import draw
 
             content = {**figures, "recipe": asdict(recipe), "market": asdict(config), "machine": machine()}
-            args.json.parent.mkdir(parents=True, exist_ok=True)
-            args.json.write_text(json.dumps(content, indent=1) + "\n")
+            write_json(args.json, content)
             draw(figures, args.json.with_suffix(".png"))
     print(summary(figures))
 

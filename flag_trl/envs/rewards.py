@@ -1,4 +1,4 @@
-"""Rewards: growth of equity, what Sharpe ratio and drawdown make of it, and the floors that keep all finite."""
+"""Rewards: growth of equity, what timing, Sharpe ratio and drawdown make of it, and floors that keep all finite."""
 
 from typing import Protocol
 
@@ -30,16 +30,40 @@ def floored_growth(before: np.ndarray, after: np.ndarray, alive: np.ndarray) -> 
 class Reward(Protocol):
     """What an account earns a bar; it may remember the bars before."""
 
-    def update(self, log_return: np.ndarray) -> np.ndarray:
-        """Take in one bar's log returns of equity (N,) and give the rewards, shape (N,)."""
+    def update(self, log_return: np.ndarray, exposure: np.ndarray) -> np.ndarray:
+        """Take in one bar's log returns of equity and weights held (N,) and give the rewards, shape (N,)."""
 
 
 class LogReturn:
     """The log return of equity, costs included."""
 
-    def update(self, log_return: np.ndarray) -> np.ndarray:
+    def update(self, log_return: np.ndarray, exposure: np.ndarray) -> np.ndarray:
         """The same numbers, shape (N,)."""
         return log_return.copy()
+
+
+class TimingReturn:
+    """The log return, less what the weight held would have earned in a bar of the window's mean.
+
+    With exposure e_t and the asset's mean log return m over the window, r_t = log return - e_t m. The rewards of an
+    episode add up to its log return less (mean exposure) x (the asset's log return): what the account earned by
+    when it held, beyond a constant position as large on average. Holding all the time earns 0 in any market, so a
+    policy cannot take a rising market for skill.
+
+    m is known at the window's end only. A reward may look ahead, an observation may not.
+
+    Parameters
+    ----------
+    drift : np.ndarray
+        The asset's mean log return a bar over each account's window, shape (N,).
+    """
+
+    def __init__(self, drift: np.ndarray) -> None:
+        self._drift = drift
+
+    def update(self, log_return: np.ndarray, exposure: np.ndarray) -> np.ndarray:
+        """Take in one bar's log returns and weights held (N,) and give the rewards, shape (N,)."""
+        return log_return - exposure * self._drift
 
 
 class DrawdownPenalised:
@@ -60,7 +84,7 @@ class DrawdownPenalised:
         self._penalty = penalty
         self._drawdown, self._worst = np.zeros((2, n))
 
-    def update(self, log_return: np.ndarray) -> np.ndarray:
+    def update(self, log_return: np.ndarray, exposure: np.ndarray) -> np.ndarray:
         """Take in one bar's log returns (N,) and give the rewards, shape (N,)."""
         self._drawdown = np.maximum(self._drawdown - log_return, 0.0)
         before, self._worst = self._worst, np.maximum(self._worst, self._drawdown)
@@ -89,7 +113,7 @@ class DifferentialSharpe:
         self._count = 0
         self._mean, self._square = np.zeros((2, n))
 
-    def update(self, log_return: np.ndarray) -> np.ndarray:
+    def update(self, log_return: np.ndarray, exposure: np.ndarray) -> np.ndarray:
         """Take in one bar's log returns (N,) and give the rewards, shape (N,)."""
         returns = np.expm1(log_return)
         self._count += 1
@@ -124,7 +148,7 @@ class SharpeIncrement:
         self._squares = np.zeros(n)
         self._sharpe = np.zeros(n)
 
-    def update(self, log_return: np.ndarray) -> np.ndarray:
+    def update(self, log_return: np.ndarray, exposure: np.ndarray) -> np.ndarray:
         """Take in one bar's log returns (N,) and give the rise of each account's Sharpe ratio, shape (N,)."""
         simple_return = np.expm1(log_return)
         self._count += 1

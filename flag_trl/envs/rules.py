@@ -19,7 +19,7 @@ class TradingRules:
     fill : {"next_open", "same_close"}
         When orders fill; ``same_close`` for data that has closes alone.
     costs : Costs
-    reward : {"log_return", "sharpe_increment", "differential_sharpe", "drawdown_penalised"}
+    reward : {"log_return", "timing_return", "sharpe_increment", "differential_sharpe", "drawdown_penalised"}
     sharpe_rate, drawdown_penalty : float
         Of the last two rewards.
     initial_capital : float

@@ -17,13 +17,14 @@ from flag_trl.envs.rewards import (
     LogReturn,
     Reward,
     SharpeIncrement,
+    TimingReturn,
     floored_growth,
 )
 from flag_trl.envs.spaces import account_observation_space
 from flag_trl.envs.windows import PriceBook, WindowPrices
 
 FillAt = Literal["next_open", "same_close"]
-RewardName = Literal["log_return", "sharpe_increment", "differential_sharpe", "drawdown_penalised"]
+RewardName = Literal["log_return", "timing_return", "sharpe_increment", "differential_sharpe", "drawdown_penalised"]
 Arrays = dict[str, np.ndarray]
 
 
@@ -60,9 +61,10 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         Where trades fill; next_open needs opens.
     costs : Costs
         Commission, slippage and borrowing.
-    reward : {"log_return", "sharpe_increment", "differential_sharpe", "drawdown_penalised"}
-        Log return of equity; the rise of the account's Sharpe ratio, as it is or by its derivative; or the log return
-        less a fine for a deeper maximum drawdown. See `flag_trl.envs.rewards`.
+    reward : {"log_return", "timing_return", "sharpe_increment", "differential_sharpe", "drawdown_penalised"}
+        Log return of equity; what of it timing earned, beyond a constant position; the rise of the account's Sharpe
+        ratio, as it is or by its derivative; or the log return less a fine for a deeper maximum drawdown. See
+        `flag_trl.envs.rewards`.
     sharpe_rate : float
         Adaptation rate of ``differential_sharpe``, in (0, 1).
     drawdown_penalty : float
@@ -154,9 +156,10 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         self._all_alive = True
         self._reward = self._new_reward(self._windows)
         observation = self._observe(self._windows, self._equity)
+        self._weight = 1.0 - observation["cash_share"]
         info = {
             "equity": self._equity.copy(),
-            "weight": 1.0 - observation["cash_share"],
+            "weight": self._weight,
             "date": self._windows.date(0),
         }
         return observation, info
@@ -185,19 +188,20 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
             raise ResetNeeded("step before reset; call reset first")
         windows = self._windows
         target = self.scheme.target_weight(self._checked(actions, windows))
+        exposure = np.where(np.isnan(target), self._weight, target)
         close = windows.close(self._t + 1)
         info = self._trade(windows, close, target)
 
         equity = self._state.mark(close)
         growth = floored_growth(self._equity, equity, self._alive)
         log_return = np.log(growth)
-        reward = self._reward.update(log_return) * self._alive
+        reward = self._reward.update(log_return, exposure) * self._alive
         self._equity = equity
         self._t += 1
         truncated = self._finish(windows, equity)
         observation = self._observe(windows, equity)
         info["equity"] = equity.copy()
-        info["weight"] = 1.0 - observation["cash_share"]
+        info["weight"] = self._weight = 1.0 - observation["cash_share"]
         info["position"] = observation["position"].copy()
         info["date"] = windows.date(self._t)
         info["log_return"] = log_return
@@ -205,6 +209,8 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
 
     def _new_reward(self, windows: WindowPrices) -> Reward:
         """The reward's memory, empty."""
+        if self._reward_name == "timing_return":
+            return TimingReturn(windows.drift)
         if self._reward_name == "sharpe_increment":
             return SharpeIncrement(windows.periods_per_year)
         if self._reward_name == "differential_sharpe":

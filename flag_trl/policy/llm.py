@@ -1,28 +1,24 @@
 """A causal language model as a policy network over a handful of action tokens."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from flag_trl.policy.actions import ActionTokens
 from flag_trl.policy.engine import AUTOCAST, Batch, Engine, Outputs
 from flag_trl.policy.layers import TreePass
+from flag_trl.policy.saved import SavedPolicy, read_weights
 from flag_trl.policy.tree import PromptTree, Segments, TreeBatch
 from flag_trl.policy.trunk_cache import TrunkCache, trunk_fingerprint
 from flag_trl.policy.tuning import Tuning, apply_tuning, decoder
 
-CONFIG_FILE = "policy.json"
-WEIGHTS_FILE = "policy.safetensors"
 TRADING_WORDS = {"sell": "sell", "hold": "hold", "buy": "buy"}
 
 
@@ -120,8 +116,13 @@ class LLMPolicy(nn.Module):
             If a saved policy has other words or another tuning than those given, or no value head where one is wanted.
         """
         folder = Path(name_or_path)
-        if (folder / CONFIG_FILE).is_file():
-            return cls._from_saved(folder, words, tuning, dtype, value_head)
+        saved = SavedPolicy.read(folder)
+        if saved is not None:
+            saved.check(folder, words, tuning, value_head)
+            base = saved.base_model, saved.words, saved.tuning, dtype, saved.revision
+            policy = cls.from_pretrained(*base, value_head=saved.value_head)
+            policy.load_trained(folder)
+            return policy
         if not folder.is_dir() and str(name_or_path).startswith((".", "/", "models/", "outputs/")):
             raise FileNotFoundError(
                 f"no model folder at {name_or_path}; `flag-trl convert-gguf --output {name_or_path}` makes the "
@@ -138,32 +139,6 @@ class LLMPolicy(nn.Module):
         )
         return cls(model, tokenizer, words or TRADING_WORDS, tuning, str(name_or_path), revision, value_head)
 
-    @classmethod
-    def _from_saved(
-        cls,
-        folder: Path,
-        words: Mapping[str, str] | None,
-        tuning: Tuning | None,
-        dtype: torch.dtype,
-        value_head: bool,
-    ) -> "LLMPolicy":
-        saved = json.loads((folder / CONFIG_FILE).read_text())
-        own_words, own_tuning = saved["words"], Tuning(**saved["tuning"])
-        if words not in (None, own_words) or tuning not in (None, own_tuning):
-            raise ValueError(
-                f"{folder} holds a policy with words {own_words} and {own_tuning}, but {words} and {tuning} were "
-                "asked for; leave them out to load it as it is, or name its base model"
-            )
-        if value_head and not saved["value_head"]:
-            raise ValueError(
-                f"{folder} holds a policy that was trained without a value head; use another baseline than value, or "
-                f"begin from its base model {saved['base_model']}"
-            )
-        base = saved["base_model"], own_words, own_tuning, dtype, saved["revision"]
-        policy = cls.from_pretrained(*base, value_head=saved["value_head"])
-        policy.load_trained(folder)
-        return policy
-
     def save_pretrained(self, folder: str | Path, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
         """Write the trained weights alone (safetensors) and what is needed to put them back onto the base model.
 
@@ -176,15 +151,10 @@ class LLMPolicy(nn.Module):
         """
         if not self.base_model:
             raise ValueError("the policy does not know its base model; give LLMPolicy base_model=, a folder or Hub id")
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         state = dict(self.state_dict()) if state_dict is None else state_dict
-        trained = {name: state[name].detach().cpu().contiguous() for name in self.trainable_names}
-        save_file(trained, folder / WEIGHTS_FILE, metadata={"format": "pt"})
         words = dict(zip(self.actions.names, self.actions.words, strict=True))
-        base = {"base_model": self.base_model, "revision": self.revision}
-        config = {**base, "words": words, "tuning": asdict(self.tuning), "value_head": self.value_head is not None}
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+        described = SavedPolicy(self.base_model, self.revision, words, self.tuning, self.value_head is not None)
+        described.write(Path(folder), {name: state[name] for name in self.trainable_names})
 
     def load_trained(self, folder: str | Path) -> None:
         """Put the trained weights of a saved policy into this one.
@@ -194,13 +164,7 @@ class LLMPolicy(nn.Module):
         ValueError
             If the file's tensors are not exactly the ones that this policy trains.
         """
-        file = Path(folder) / WEIGHTS_FILE
-        state = load_file(file)
-        expected = set(self.trainable_names)
-        if set(state) != expected:
-            odd = sorted(set(state) ^ expected)
-            raise ValueError(f"{file} does not fit this policy: {len(odd)} tensors differ, the first is {odd[0]}")
-        self.load_state_dict(state, strict=False)
+        self.load_state_dict(read_weights(Path(folder), set(self.trainable_names)), strict=False)
 
     @property
     def trainable_names(self) -> list[str]:
@@ -273,13 +237,7 @@ class LLMPolicy(nn.Module):
         nodes = self.actions.nodes
         logits = [self._head_rows(states[:, k], node.children) for k, node in enumerate(nodes)]
         log_probs = self.actions.log_probs(logits, batch["legal"])
-        with torch.autocast(states.device.type, enabled=False):
-            values = (
-                None
-                if self.value_head is None
-                else self.value_head(nn.functional.normalize(states[:, 0].float()))[:, 0]
-            )
-        return Outputs(log_probs, values)
+        return Outputs(log_probs, self._values(states[:, 0]))
 
     def batches(self, prompts: Sequence[Segments], legal: torch.Tensor) -> Iterator[tuple[np.ndarray, Batch]]:
         """What `forward` takes, for any number of prompts.
@@ -421,6 +379,14 @@ class LLMPolicy(nn.Module):
             logits = hidden.float() @ head.weight[list(tokens)].float().T
         softcap = getattr(self.config, "final_logit_softcapping", None)
         return softcap * torch.tanh(logits / softcap) if softcap else logits
+
+    def _values(self, states: torch.Tensor) -> torch.Tensor | None:
+        """What the value head says of prompts' last hidden states, shape (U, hidden size)."""
+        if self.value_head is None:
+            return None
+        with torch.autocast(states.device.type, enabled=False):
+            values: torch.Tensor = self.value_head(nn.functional.normalize(states.float()))[:, 0]
+        return values
 
     @contextmanager
     def _reference(self) -> Iterator[None]:

@@ -68,7 +68,10 @@ class RulesArguments:
     commission_bps: float = field(default=0.0, metadata={"help": "Commission, basis points of the money traded."})
     slippage_bps: float = field(default=0.0, metadata={"help": "Slippage, basis points of the price."})
     borrow_rate: float = field(default=0.0, metadata={"help": "Yearly fee on money sold short, as a fraction."})
-    reward: RewardName = field(default="log_return", metadata={"help": "What training maximises."})
+    reward: RewardName = field(
+        default="log_return",
+        metadata={"help": "What training maximises; `timing_return` pays nothing for a position that never changes."},
+    )
     sharpe_rate: float = field(default=0.01, metadata={"help": "Adaptation rate of the reward `differential_sharpe`."})
     drawdown_penalty: float = field(
         default=1.0, metadata={"help": "Weight of the fine in the reward `drawdown_penalised`."}

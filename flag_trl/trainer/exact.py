@@ -44,10 +44,10 @@ def check_exact(rules: TradingRules, account_text: str) -> None:
     ValueError
         Naming the rule, and what to use instead.
     """
-    if rules.reward != "log_return":
+    if rules.reward not in ("log_return", "timing_return"):
         raise ValueError(
             f"baseline exact: reward {rules.reward} depends on all returns so far, not on the position alone; use "
-            "log_return, or another baseline"
+            "log_return or timing_return, or another baseline"
         )
     if rules.scheme.name not in ("all_in", "signed"):
         raise ValueError(
@@ -82,13 +82,29 @@ def transitions(rules: TradingRules, markets: Mapping[str, MarketData], window: 
     steps = np.argwhere(legal)
     # A last position is closed at the end of the window, not at the end of each two days of it.
     ends = steps[:, 0] == window.length - 1
+    paid = replace(rules, reward="log_return")
     # The last day comes second: an account ruined on its way there is met first where it was ruined.
-    for chosen, own in ((~ends, replace(rules, close_at_end=False)), (ends, rules)):
+    for chosen, own in ((~ends, replace(paid, close_at_end=False)), (ends, paid)):
         if chosen.any():
             t, x, a = steps[chosen].T
             rewards[t, x, a], found = _played(own, markets, window, steps[chosen])
             next_state[t, x, a] = np.searchsorted(positions, found)
+    if rules.reward == "timing_return":
+        # The drift is that of the whole window, not of each two days of it.
+        rewards -= np.where(legal, _exposure(rules) * _drift(markets[window.symbol], window), 0.0)
     return Transitions(rewards, next_state, legal, start)
+
+
+def _exposure(rules: TradingRules) -> np.ndarray:
+    """Weight held after each action in each position, shape (X, A); a position kept is one of the whole equity."""
+    wanted = rules.scheme.target_weight(np.arange(len(rules.scheme.actions)))
+    return np.where(np.isnan(wanted), np.array(rules.scheme.positions)[:, None], wanted)
+
+
+def _drift(market: MarketData, window: Window) -> float:
+    """The asset's mean log return a bar over a window."""
+    first, last = market.close[[window.start, window.start + window.length]]
+    return float(np.log(last / first) / window.length)
 
 
 def _played(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from flag_trl.accounts import AllIn
+from flag_trl.accounts import AllIn, Signed, Target
 from flag_trl.data import Window
 from flag_trl.envs import MIN_RETURNS, STD_FLOOR, TradingVectorEnv
 from flag_trl.envs.rewards import DifferentialSharpe, DrawdownPenalised
@@ -60,7 +60,7 @@ def test_a_constant_return_is_divided_by_the_floor_and_not_by_nothing(market_of)
 
 
 def rewards_of(reward, log_returns) -> np.ndarray:
-    return np.array([reward.update(bar) for bar in np.asarray(log_returns, dtype=float)])
+    return np.array([reward.update(bar, None) for bar in np.asarray(log_returns, dtype=float)])
 
 
 def moving_sharpe(mean: float, square: float, simple_return: float, rate: float) -> float:
@@ -142,4 +142,37 @@ def test_after_a_reset_the_environment_pays_what_a_new_reward_makes_of_its_log_r
         expected = kind(2, *option.values())
         for _ in range(39):
             observation, paid, _, _, info = env.step(legal_choice(observation["legal"], rng.random(2)))
-            np.testing.assert_array_equal(paid, expected.update(info["log_return"]))
+            np.testing.assert_array_equal(paid, expected.update(info["log_return"], info["weight"]))
+
+
+@pytest.mark.parametrize("fill", ["same_close", "next_open"])
+def test_what_timing_earns_is_the_growth_beyond_the_mean_exposures_part_of_the_markets(fill, market_of):
+    rng = np.random.default_rng(0)
+    close = 100 * np.exp(np.cumsum(rng.normal(0.001, 0.02, 41)))
+    env = TradingVectorEnv(
+        {"AAA": market_of(close, open=close * 1.001)}, 3, scheme=Target(), fill=fill, reward="timing_return"
+    )
+    lengths = np.array([40, 25, 7])
+    env.reset(options={"windows": [Window("AAA", 0, length) for length in lengths.tolist()]})
+    chosen = rng.integers(5, size=(40, 3))
+    paid, grown = np.zeros((2, 3))
+    for actions in chosen:
+        _, reward, _, _, info = env.step(actions)
+        paid, grown = paid + reward, grown + info["log_return"]
+    exposure = np.array([np.array(Target().grid)[chosen[:n, k]].mean() for k, n in enumerate(lengths)])
+    np.testing.assert_allclose(paid, grown - exposure * np.log(close[lengths] / close[0]), atol=1e-12)
+
+
+@pytest.mark.parametrize(("scheme", "first", "then"), [(AllIn(), 2, 1), (Signed(), 2, 2)])
+def test_holding_all_the_time_is_no_timing(scheme, first, then, market_of):
+    env = TradingVectorEnv(
+        {"AAA": market_of(100 * 1.01 ** np.arange(31.0) + np.arange(31) % 3)},
+        1,
+        scheme=scheme,
+        fill="same_close",
+        reward="timing_return",
+    )
+    env.reset(options={"windows": [Window("AAA", 0, 30)]})
+    paid = [env.step(np.array([then if t else first]))[1][0] for t in range(30)]
+    assert max(map(abs, paid)) > 1e-3
+    assert sum(paid) == pytest.approx(0.0, abs=1e-12)

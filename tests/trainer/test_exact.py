@@ -19,8 +19,11 @@ STEPS = 4
 WINDOW = Window("AAA", 20, STEPS)
 COSTS = Costs(commission_bps=50, slippage_bps=30, borrow_rate=0.5)
 RULES = [
-    TradingRules(scheme=scheme, fill=fill, costs=COSTS, close_at_end=close)
-    for scheme, fill, close in product((AllIn(), Signed()), ("same_close", "next_open"), (False, True))
+    TradingRules(scheme=scheme, fill=fill, costs=COSTS, reward=reward, close_at_end=close)
+    for reward, scheme, fill, close in (
+        *product(("log_return",), (AllIn(), Signed()), ("same_close", "next_open"), (False, True)),
+        *product(("timing_return",), (AllIn(), Signed()), ("next_open",), (True,)),
+    )
 ]
 
 
@@ -38,7 +41,9 @@ MARKETS = {"AAA": market()}
 
 
 @pytest.fixture(
-    scope="module", params=RULES, ids=lambda r: f"{r.scheme.name}-{r.fill}-{'closed' if r.close_at_end else 'open'}"
+    scope="module",
+    params=RULES,
+    ids=lambda r: f"{r.reward}-{r.scheme.name}-{r.fill}-{'closed' if r.close_at_end else 'open'}",
 )
 def rules(request) -> TradingRules:
     return request.param
