@@ -37,7 +37,7 @@ class PlantedConfig:
     accuracy: float = 0.7
     known: int = 20
     held_out: int = 4
-    train: int = 512
+    train: int = 1024
     validation: int = 128
     test_known: int = 320
     test_unseen: int = 400

@@ -55,7 +55,7 @@ def test_without_held_out_wordings_validation_uses_those_of_training():
 def test_periods_share_no_day_and_hold_the_decisions_asked_for():
     planted = planted_market(0)
     bars = [planted.bars(name) for name in planted.periods]
-    assert [len(of) for of in bars] == [512, 128, 320, 400]
+    assert [len(of) for of in bars] == [1024, 128, 320, 400]
     # The close at which a period's last decision is paid belongs to no other period either.
     assert all(later[0] == earlier[-1] + 2 for earlier, later in zip(bars, bars[1:], strict=False))
     assert bars[0][0] == LEAD_IN
