@@ -159,7 +159,7 @@ class SeedRun:
         from flag_trl.policy import Engine
 
         tuning = Tuning(self.recipe.tuning, self.recipe.trained_layers)
-        seen = ObservationConfig(past_returns=3, momentum_bars=0, volatility_bars=0, text_items=1, text_budget=40)
+        seen = ObservationConfig(past_returns=3, indicators=(), news_items=1, news_budget=40)
         agent = Agent(LLMPolicy.from_pretrained(self.model_folder, WORDS, tuning), seen, TEMPLATE)
         agent.policy.engine = Engine(batch_tokens=BATCH_TOKENS)
         agent.policy.use_cache(folder=self.trunk_folder)

@@ -6,10 +6,11 @@ from flag_trl.data.errors import DataError
 from flag_trl.data.market import MarketData
 from flag_trl.data.readers import TextKnown, load_market, sample_symbols
 from flag_trl.data.splits import Period, check_disjoint, chronological, decision_bars
-from flag_trl.data.texts import DatedText
+from flag_trl.data.texts import FILINGS, DatedText
 from flag_trl.data.view import MarketView
 
 __all__ = [
+    "FILINGS",
     "DataError",
     "DateLike",
     "DatedText",

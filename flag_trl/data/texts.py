@@ -6,6 +6,9 @@ import numpy as np
 
 from flag_trl.data.errors import DataError
 
+FILINGS = ("10k", "10q")
+"""Kinds of text that are filings with the SEC; all others are news."""
+
 
 @dataclass(frozen=True)
 class DatedText:

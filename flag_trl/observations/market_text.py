@@ -1,59 +1,48 @@
-"""The market part of an observation: returns, momentum, volatility and the latest texts, as ratios only."""
+"""The market part of an observation, made of parts: prices, indicators, calendar, news and filings."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from flag_trl.data import MarketView
+from flag_trl.data import FILINGS, MarketView
+from flag_trl.observations.config import ObservationConfig
+from flag_trl.observations.indicators import Indicator, per_mille
+from flag_trl.observations.news import day_news, ranked_news
+from flag_trl.observations.text import cut_to, sentences
+
+Length = Callable[[str], int]
+_FIGURE = re.compile(r"\d\s?%|[$\u20ac\u00a3]\s?\d")
+FILING_NAMES = dict(zip(FILINGS, ("10-K", "10-Q"), strict=True))
 
 
 @dataclass(frozen=True)
-class ObservationConfig:
-    """What an observation holds and how long it may be.
+class TextPart:
+    """One part of the market text.
 
     Attributes
     ----------
-    past_returns : int
-        How many of the latest one-bar returns are written out, oldest first.
-    momentum_bars : int
-        Look-back of the total return.
-    volatility_bars : int
-        Look-back of the annualised standard deviation of one-bar returns.
-    text_items : int
-        At most this many of the texts that became known since the bar before, the latest.
-    text_budget : int
-        Length that all of them together may take, in tokens where an agent builds the observation.
-    account_text : {"position", "full"}
-        ``position`` says flat, long or short and nothing continuous, so that a day has few distinct states; ``full``
-        adds cash, return since entry and drawdown as in the paper's prompt.
+    name : str
+        ``prices``, ``indicators``, ``calendar``, ``news`` or ``filings``.
+    text : str
+        Without a line break at either end.
+    left_out : str
+        What did not fit, in words; empty where all did.
     """
 
-    past_returns: int = 5
-    momentum_bars: int = 20
-    volatility_bars: int = 20
-    text_items: int = 0
-    text_budget: int = 60
-    account_text: Literal["position", "full"] = "position"
-
-    def __post_init__(self) -> None:
-        if self.account_text not in ("position", "full"):
-            raise ValueError(f"account_text is {self.account_text!r}; choose position or full")
-        for name in ("past_returns", "momentum_bars", "volatility_bars", "text_items", "text_budget"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it counts and cannot be negative")
-        if self.volatility_bars == 1:
-            raise ValueError("volatility_bars is 1; a standard deviation needs two returns (0 leaves it out)")
-
-    @property
-    def lookback(self) -> int:
-        """Bars before the first decision that the numbers need."""
-        return max(self.past_returns, self.momentum_bars, self.volatility_bars)
+    name: str
+    text: str
+    left_out: str = ""
 
 
-def market_text(view: MarketView, config: ObservationConfig, length: Callable[[str], int]) -> str:
+def market_text(parts: list[TextPart]) -> str:
+    """Parts as one text: numbers on the first line, then an item of news and a filing a line."""
+    numbers = " ".join(part.text for part in parts if part.name not in ("news", "filings"))
+    return "\n".join([numbers, *(part.text for part in parts if part.name in ("news", "filings"))])
+
+
+def market_parts(view: MarketView, config: ObservationConfig, length: Length) -> list[TextPart]:
     """Write down what `view` knows.
 
     Parameters
@@ -63,67 +52,86 @@ def market_text(view: MarketView, config: ObservationConfig, length: Callable[[s
     config : ObservationConfig
         What to write.
     length : callable
-        Length of a text in the unit of ``config.text_budget``.
+        Length of a text in the unit of the budgets.
+
+    Returns
+    -------
+    list of TextPart
+        Those that are switched on and have something to say; prices, with the symbol, always.
 
     Notes
     -----
     Only ratios appear: the level of an adjusted price contains the dividends paid after the day. Where the history is
     shorter than a look-back, the numbers that need it are left out.
     """
-    close = view.close[-1 - config.lookback :]
+    indicators = [written for name in config.indicators if (written := Indicator.parse(name).write(view))]
+    parts = [
+        TextPart("prices", _prices(view, config)),
+        TextPart("indicators", " ".join(indicators)),
+        TextPart("calendar", f"{view.date.item():%A}." if config.weekday else ""),
+        _news(view, config, length),
+        _filings(view, config, length),
+    ]
+    return [part for part in parts if part.text or part.left_out]
+
+
+def _prices(view: MarketView, config: ObservationConfig) -> str:
+    """Symbol and latest one-bar returns, in tenths of a percent."""
+    close = view.close[-1 - config.past_returns :]
     returns = close[1:] / close[:-1] - 1.0
-    parts = []
-    if config.past_returns and len(returns):
-        latest = " ".join(_per_mille(r) for r in returns[-config.past_returns :])
-        parts.append(f"Returns, 0.1%: {latest}.")
-    if config.momentum_bars and len(returns) >= config.momentum_bars:
-        total = close[-1] / close[-1 - config.momentum_bars] - 1.0
-        parts.append(f"{config.momentum_bars} days {_percent(total)}%.")
-    if config.volatility_bars and len(returns) >= config.volatility_bars:
-        volatility = returns[-config.volatility_bars :].std(ddof=1) * np.sqrt(view.periods_per_year)
-        parts.append(f"Volatility {100 * volatility:.0f}%.")
-    line = f"{view.symbol}. " + " ".join(parts)
-    news = latest_texts(view, config, length)
-    return "\n".join([line.strip(), *news])
+    latest = " ".join(per_mille(r) for r in returns)
+    return f"{view.symbol}. Returns, 0.1%: {latest}." if latest else f"{view.symbol}."
 
 
-def latest_texts(view: MarketView, config: ObservationConfig, length: Callable[[str], int]) -> list[str]:
-    """The day's last few texts, the latest first, cut at a word's end where the budget is used up."""
-    if not config.text_items:
-        return []
+def _news(view: MarketView, config: ObservationConfig, length: Length) -> TextPart:
+    """The best items, whole as long as they fit, the next one cut; nothing behind that."""
+    if not config.news_items:
+        return TextPart("news", "")
     kept: list[str] = []
-    left = config.text_budget
-    for item in view.texts(since_bars=1)[::-1][: config.text_items]:
-        text = " ".join(item.text.split())
-        cut = cut_to(text, left, length)
-        if not cut:
+    cut_short = False
+    for item in ranked_news(view, config):
+        cut = cut_to(item, config.news_budget - _used(kept, length), length)
+        if cut:
+            kept.append(cut)
+        if cut != item:
+            cut_short = bool(cut)
             break
-        kept.append(cut)
-        left -= length(cut)
-        if cut != text:
-            break
-    return kept
+    missing = len(day_news(view)) - len(kept)
+    said = [f"{missing} of {missing + len(kept)} items"] * bool(missing) + ["the end of one"] * cut_short
+    return TextPart("news", "\n".join(kept), " and ".join(said))
 
 
-def cut_to(text: str, budget: int, length: Callable[[str], int]) -> str:
-    """The longest beginning of `text`, in whole words, that is at most `budget` long."""
-    if length(text) <= budget:
-        return text
-    ends = [match.end() for match in re.finditer(r"\S+", text)]
-    low, high = 0, len(ends)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if length(text[: ends[middle - 1]]) <= budget:
-            low = middle
+def _filings(view: MarketView, config: ObservationConfig, length: Length) -> TextPart:
+    """The latest filing of each form, the later one first, as far as they fit."""
+    if not config.filing_budget:
+        return TextPart("filings", "")
+    latest = {text.kind: text for text in view.texts(kinds=FILINGS)}
+    kept: list[str] = []
+    short: list[str] = []
+    for filing in sorted(latest.values(), key=lambda text: text.known_at, reverse=True):
+        name, age = FILING_NAMES[filing.kind], int((view.cutoff - filing.known_at) / np.timedelta64(1, "D"))
+        line, whole = _figures(
+            f"{name}, {age} days ago:", filing.text, config.filing_budget - _used(kept, length), length
+        )
+        kept += [line] * bool(line)
+        short += [name] * (not whole)
+    return TextPart("filings", "\n".join(kept), f"part of the {' and the '.join(short)}" if short else "")
+
+
+def _figures(head: str, text: str, budget: int, length: Length) -> tuple[str, bool]:
+    """A filing's sentences with figures, as many as fit, in their order; and whether all of them fit.
+
+    What a filing says in percentages and amounts is its news; the rest is much the same from one to the next.
+    """
+    line, whole = head, True
+    for sentence in filter(_FIGURE.search, sentences(text)):
+        if length(f"{line} {sentence}") <= budget:
+            line = f"{line} {sentence}"
         else:
-            high = middle - 1
-    return text[: ends[low - 1]] if low else ""
+            whole = False
+    return ("" if line == head else line), whole
 
 
-def _per_mille(ratio: float) -> str:
-    """A return in tenths of a percent: the fewest tokens that still tell a quiet day from a loud one."""
-    return f"{round(1000 * ratio):+d}"
-
-
-def _percent(ratio: float) -> str:
-    return f"{round(100 * ratio):+d}"
+def _used(lines: list[str], length: Length) -> int:
+    """What lines take, with the break behind them."""
+    return length("\n".join(lines) + "\n") if lines else 0

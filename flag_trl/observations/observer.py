@@ -1,5 +1,6 @@
 """From the environment's arrays to one `Observation` an account."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
@@ -7,9 +8,11 @@ import numpy as np
 
 from flag_trl.accounts import POSITION_NAMES, PositionScheme
 from flag_trl.data import MarketData
-from flag_trl.observations.market_text import ObservationConfig, market_text
+from flag_trl.observations.config import ObservationConfig
+from flag_trl.observations.market_text import TextPart, market_parts, market_text
 from flag_trl.observations.observation import Observation
 
+logger = logging.getLogger(__name__)
 Markets: TypeAlias = Mapping[str, MarketData]
 
 
@@ -26,7 +29,7 @@ class Observer:
         With ``next_open`` the decision falls between the close and the next open, so texts of the evening are known;
         with ``same_close`` it falls at the close.
     length : callable, default len
-        Length of a text in the unit of ``config.text_budget``.
+        Length of a text in the unit of the budgets.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Observer:
         self._after_close = fill == "next_open"
         self._length = length
         self._market_texts: dict[tuple[int, int], str] = {}
+        self._short: set[str] = set()
 
     def observe(self, raw: Mapping[str, np.ndarray]) -> list[Observation]:
         """Describe each account.
@@ -101,9 +105,24 @@ class Observer:
         """The market part of one day; a function of symbol and day alone."""
         key = (symbol, bar)
         if key not in self._market_texts:
-            view = self._markets[symbol].as_of(bar, after_close=self._after_close)
-            self._market_texts[key] = market_text(view, self._config, self._length)
+            parts = self.market_parts(symbol, bar)
+            self._report(symbol, bar, parts)
+            self._market_texts[key] = market_text(parts)
         return self._market_texts[key]
+
+    def market_parts(self, symbol: int, bar: int) -> list[TextPart]:
+        """What the market part of one day is made of, and what did not fit."""
+        view = self._markets[symbol].as_of(bar, after_close=self._after_close)
+        return market_parts(view, self._config, self._length)
+
+    def _report(self, symbol: int, bar: int, parts: list[TextPart]) -> None:
+        """Log what did not fit: the first day of each part as a warning, the others for those who look closer."""
+        for part in parts:
+            if part.left_out:
+                level = logging.DEBUG if part.name in self._short else logging.WARNING
+                self._short.add(part.name)
+                day = self._markets[symbol].dates[bar]
+                logger.log(level, "%s of %s on %s: %s left out", part.name, self._symbols[symbol], day, part.left_out)
 
     def _account_text(self, raw: Mapping[str, np.ndarray], i: int) -> str:
         text = _position_text(int(raw["position"][i]))

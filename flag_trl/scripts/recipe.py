@@ -14,7 +14,8 @@ from flag_trl.accounts import Costs, position_scheme
 from flag_trl.agent import Agent
 from flag_trl.data import MarketData, Period, TextKnown, check_disjoint, load_market
 from flag_trl.envs import FillAt, RewardName, TradingRules
-from flag_trl.observations import ObservationConfig
+from flag_trl.observations import NewsSelector, ObservationConfig
+from flag_trl.observations.indicators import KINDS
 from flag_trl.policy import LLMPolicy, Tuning
 from flag_trl.prompts import read_template
 from flag_trl.trainer import FlagConfig
@@ -36,7 +37,8 @@ class MarketArguments:
         },
     )
     symbols: list[str] = field(default_factory=lambda: ["MSFT"], metadata={"help": "Symbols to trade."})
-    text_known: TextKnown = field(default="after_close", metadata={"help": "When a day's texts count as known."})
+    text_known: TextKnown = field(default="after_close", metadata={"help": "When a day's news count as known."})
+    filings_known: TextKnown = field(default="after_close", metadata={"help": "When its 10-K and 10-Q do."})
     periods_per_year: int = field(default=252, metadata={"help": "Bars a year: 252 for stocks, 365 for crypto."})
     train_period: list[str] = field(default_factory=list, metadata={"help": "First and last day of training."})
     validation_period: list[str] = field(default_factory=list, metadata={"help": "First and last day of validation."})
@@ -105,10 +107,24 @@ class PolicyArguments:
         default="position", metadata={"help": "What the prompt says of the account."}
     )
     past_returns: int = field(default=5, metadata={"help": "One-day returns written out."})
-    momentum_bars: int = field(default=20, metadata={"help": "Look-back of the momentum, in bars; 0 leaves it out."})
-    volatility_bars: int = field(default=20, metadata={"help": "Look-back of the volatility; 0 leaves it out."})
-    text_items: int = field(default=0, metadata={"help": "Latest texts of the day that are shown."})
-    text_budget: int = field(default=60, metadata={"help": "Tokens that they may take together."})
+    indicators: list[str] = field(
+        default_factory=lambda: ["momentum20", "volatility20"],
+        metadata={"help": f"Indicators and their look-back in bars; there are {', '.join(KINDS)}."},
+    )
+    weekday: bool = field(default=False, metadata={"help": "Name the day of the week."})
+    news_items: int = field(default=0, metadata={"help": "At most so many of the day's news are shown."})
+    news_budget: int = field(default=60, metadata={"help": "Tokens that they may take together."})
+    news_selector: NewsSelector = field(
+        default="latest",
+        metadata={
+            "help": "Which come first: the latest, the closest to `news_query`, the newest in content, or both."
+        },
+    )
+    news_query: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Words of relevant news beside the symbol, such as the company's name."},
+    )
+    filing_budget: int = field(default=0, metadata={"help": "Tokens for the latest 10-K and 10-Q; 0 for none."})
 
 
 @dataclass
@@ -135,7 +151,13 @@ class Recipe:
                 "number or as yes and no, such as ['ON', '0700']"
             )
         return {
-            symbol: load_market(args.data, symbol, text_known=args.text_known, periods_per_year=args.periods_per_year)
+            symbol: load_market(
+                args.data,
+                symbol,
+                text_known=args.text_known,
+                filings_known=args.filings_known,
+                periods_per_year=args.periods_per_year,
+            )
             for symbol in args.symbols
         }
 
@@ -201,10 +223,13 @@ class Recipe:
         args = self.policy
         return ObservationConfig(
             past_returns=args.past_returns,
-            momentum_bars=args.momentum_bars,
-            volatility_bars=args.volatility_bars,
-            text_items=args.text_items,
-            text_budget=args.text_budget,
+            indicators=args.indicators,
+            weekday=args.weekday,
+            news_items=args.news_items,
+            news_budget=args.news_budget,
+            news_selector=args.news_selector,
+            news_query=args.news_query,
+            filing_budget=args.filing_budget,
             account_text=args.account_text,
         )
 
@@ -216,9 +241,9 @@ class Recipe:
         return [
             f"{rules.scheme.name}, fills at {rules.fill.replace('_', ' ')}, commission {costs.commission_bps:g} bp, "
             f"slippage {costs.slippage_bps:g} bp, borrowing {costs.borrow_rate:.1%} a year, last position {close}",
-            f"greedy actions; account text: {agent.observation.account_text}; texts known "
-            f"{self.market.text_known.replace('_', ' ')}; risk-free rate 0; {self.market.periods_per_year} days a "
-            f"year; seed {self.training.seed}",
+            f"greedy actions; account text: {agent.observation.account_text}; news known "
+            f"{self.market.text_known.replace('_', ' ')}, filings {self.market.filings_known.replace('_', ' ')}; "
+            f"risk-free rate 0; {self.market.periods_per_year} days a year; seed {self.training.seed}",
             *self.market.notes,
         ]
 

@@ -44,13 +44,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         "drawdown": np.zeros(1),
         "legal": rules.scheme.legal_actions(position),
     }
-    (observation,) = agent.observer(markets, rules.fill).observe(raw)
+    observer = agent.observer(markets, rules.fill)
+    (observation,) = observer.observe(raw)
     console = Console()
     parts = agent.prompts.parts(observation)
     for name, text, _ in parts:
         console.print(Text(text, style=STYLES.get(name, "dim")), end="", soft_wrap=True)
     counts = ", ".join(f"{name} {count}" for name, _, count in parts)
     console.print(f"\n{sum(count for *_, count in parts)} tokens: {counts}", style="bold", highlight=False)
+    for part in observer.market_parts(int(raw["symbol"][0]), bar):
+        left_out = f"; left out: {part.left_out}" if part.left_out else ""
+        console.print(f"  {part.name} {agent.prompts.count_tokens(part.text)}{left_out}", highlight=False)
     decision = agent.decide([observation])
     answers = zip(agent.policy.actions.words, decision.probabilities[0], strict=True)
     console.print("untrained policy: " + ", ".join(f"{word} {p:.3f}" for word, p in answers), highlight=False)

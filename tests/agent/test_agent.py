@@ -109,7 +109,7 @@ def test_weights_that_are_not_numbers_stop_the_agent_instead_of_selling(agent) -
 
 @pytest.mark.parametrize("scheme", [AllIn(), Signed()], ids=lambda scheme: scheme.name)
 def test_a_table_trades_as_the_agent_that_filled_it(scheme, tiny_policy, walk) -> None:
-    agent = Agent(tiny_policy(value_head=True), ObservationConfig(past_returns=2, momentum_bars=0, volatility_bars=0))
+    agent = Agent(tiny_policy(value_head=True), ObservationConfig(past_returns=2, indicators=()))
     markets, rules = {"AAA": walk()}, TradingRules(scheme=scheme)
     windows = [Window("AAA", start, 6) for start in (25, 31, 37) for _ in range(4)]
     uniforms = np.random.default_rng(0).random((6, len(windows)))

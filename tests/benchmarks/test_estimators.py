@@ -16,7 +16,7 @@ from flag_trl.trainer.rollouts import keyed_uniforms
 
 DAYS = 4
 WINDOW = Window("AAA", 20, DAYS)
-OBSERVATION = ObservationConfig(past_returns=2, momentum_bars=0, volatility_bars=0)
+OBSERVATION = ObservationConfig(past_returns=2, indicators=())
 ALL_IN, SIGNED = (TradingRules(scheme, "same_close", Costs(commission_bps=20)) for scheme in (AllIn(), Signed()))
 
 

@@ -94,7 +94,7 @@ def test_closes_pay_the_planted_returns():
 
 def test_a_day_s_prompt_holds_its_own_sentence_and_no_other():
     planted = planted_market(1, SMALL)
-    config = ObservationConfig(past_returns=3, momentum_bars=0, volatility_bars=0, text_items=1, text_budget=400)
+    config = ObservationConfig(past_returns=3, indicators=(), news_items=1, news_budget=400)
     observer = Observer({SYMBOL: planted.market}, config, "same_close")
     for bar in planted.bars("test_unseen")[:20]:
         assert observer.market_text(0, int(bar)).split("\n")[1:] == [SENTENCES[planted.sentence[bar]]]

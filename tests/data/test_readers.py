@@ -184,12 +184,24 @@ def test_texts_are_known_when_the_caller_says(
 ) -> None:
     path = tmp_path / "xyz.json"
     path.write_text('{"2020-01-02": {"prices": 1, "news": ["a", ""], "10k": ["b"], "10q": null}}')
-    market = load_market(str(path), "XYZ", text_known=text_known, periods_per_year=periods_per_year)
+    known = {"text_known": text_known, "filings_known": text_known}
+    market = load_market(str(path), "XYZ", **known, periods_per_year=periods_per_year)
     assert [(text.kind, text.text, str(text.known_at)) for text in market.texts] == [
         ("news", "a", known_at),
         ("10k", "b", known_at),
     ]
     assert market.session_close == np.timedelta64(24 if periods_per_year == 365 else 16, "h")
+
+
+def test_filings_are_known_by_a_rule_of_their_own_the_cautious_one_unless_told(tmp_path: Path) -> None:
+    path = tmp_path / "xyz.json"
+    path.write_text('{"2020-01-02": {"prices": 1, "news": ["a"], "10k": ["b"], "10q": ["c"]}}')
+    market = load_market(str(path), "XYZ", text_known="before_open")
+    assert {text.kind: str(text.known_at) for text in market.texts} == {
+        "news": "2020-01-02T00:00:00",
+        "10k": "2020-01-02T16:00:01",
+        "10q": "2020-01-02T16:00:01",
+    }
 
 
 def test_investor_bench_is_read(real_data: Path) -> None:

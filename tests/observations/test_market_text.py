@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 
 from flag_trl.data import DatedText, MarketData
 from flag_trl.observations import ObservationConfig, Observer
-from flag_trl.observations.market_text import cut_to, market_text
+from flag_trl.observations.market_text import market_parts, market_text
 
-CONFIG = ObservationConfig(past_returns=3, momentum_bars=5, volatility_bars=5, text_items=2, text_budget=40)
+CONFIG = ObservationConfig(past_returns=3, indicators=("momentum5", "volatility5"), news_items=2, news_budget=40)
 DATES = np.datetime64("2020-01-01") + np.arange(12)
+
+
+def written(view, config=CONFIG, length=len) -> str:
+    return market_text(market_parts(view, config, length))
 
 
 def market(close: np.ndarray, words: list[str]) -> MarketData:
@@ -28,19 +32,19 @@ def test_it_is_what_a_person_would_compute() -> None:
     view = market(CLOSE, WORDS).as_of(6)
     returns = CLOSE[1:7] / CLOSE[:6] - 1
     volatility = 100 * returns[-5:].std(ddof=1) * np.sqrt(252)
-    assert market_text(view, CONFIG, len) == (
+    assert written(view) == (
         f"AAA. Returns, 0.1%: +51 +10 +0. 5 days +3%. Volatility {volatility:.0f}%.\nitem 6 about the day"
     )
 
 
 def test_numbers_whose_history_is_too_short_are_left_out() -> None:
-    assert market_text(market(CLOSE, WORDS).as_of(1), CONFIG, len).startswith("AAA. Returns, 0.1%: +10.\n")
+    assert written(market(CLOSE, WORDS).as_of(1)).startswith("AAA. Returns, 0.1%: +10.\n")
 
 
 @given(st.floats(0.01, 1000))
 def test_no_level_of_an_adjusted_price_reaches_it(scale: float) -> None:
     one, other = market(CLOSE, WORDS), market(CLOSE * scale, WORDS)
-    assert all(market_text(one.as_of(i), CONFIG, len) == market_text(other.as_of(i), CONFIG, len) for i in range(12))
+    assert all(written(one.as_of(i)) == written(other.as_of(i)) for i in range(12))
 
 
 @settings(max_examples=60, deadline=None)
@@ -53,7 +57,7 @@ def test_changing_any_later_price_or_text_changes_nothing(bar: int, prices: list
     later = np.arange(12) > bar
     news = [new if change else old for new, old, change in zip(words, WORDS, later, strict=True)]
     altered = market(np.where(later, prices, CLOSE), news)
-    assert market_text(altered.as_of(bar), CONFIG, len) == market_text(market(CLOSE, WORDS).as_of(bar), CONFIG, len)
+    assert written(altered.as_of(bar)) == written(market(CLOSE, WORDS).as_of(bar))
 
 
 def test_texts_of_the_evening_are_known_before_the_next_open_and_not_at_the_close() -> None:
@@ -70,21 +74,7 @@ def test_the_latest_texts_come_first_and_stop_at_their_number() -> None:
         for hour in (1, 2, 3)
     )
     view = MarketData("AAA", DATES, CLOSE, texts=texts).as_of(4)
-    assert market_text(view, CONFIG, len).splitlines()[1:] == ["text 3", "text 2"]
-
-
-@settings(max_examples=200)
-@given(st.text(alphabet="ab \n", max_size=40), st.integers(0, 30))
-def test_a_cut_text_is_the_longest_run_of_whole_words_that_fits(text: str, budget: int) -> None:
-    cut = cut_to(text, budget, len)
-    assert len(cut) <= budget and text.startswith(cut)
-    if len(text) > budget:
-        rest = text[len(cut) :]
-        assert cut == "" or not rest or rest[0].isspace()
-        following = rest.split()
-        if following:
-            longer = text[: text.index(following[0], len(cut)) + len(following[0])]
-            assert len(longer) > budget
+    assert written(view).splitlines()[1:] == ["text 3", "text 2"]
 
 
 @pytest.mark.parametrize(
@@ -92,8 +82,11 @@ def test_a_cut_text_is_the_longest_run_of_whole_words_that_fits(text: str, budge
     [
         ({"account_text": "all"}, "position or full"),
         ({"past_returns": -1}, "past_returns is -1"),
-        ({"volatility_bars": 1}, "needs two returns"),
-        ({"volatility_bars": -5}, "volatility_bars is -5"),
+        ({"news_budget": -5}, "news_budget is -5"),
+        ({"indicators": "rsi14"}, "indicators is the string 'rsi14'"),
+        ({"indicators": ["rsi14", "fame"]}, "there is no 'fame'; choose among rsi, macd"),
+        ({"indicators": ["volatility1"]}, "volatility needs 2 or more"),
+        ({"news_selector": "best"}, "latest, relevance, novelty, combined"),
     ],
 )
 def test_a_configuration_that_means_nothing_is_refused(wrong, says) -> None:

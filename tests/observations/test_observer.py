@@ -7,7 +7,7 @@ from flag_trl.data import Window
 from flag_trl.envs import TradingRules
 from flag_trl.observations import ObservationConfig, Observer
 
-QUIET = ObservationConfig(text_items=0)
+QUIET = ObservationConfig(news_items=0)
 
 
 def raw(position: list[int], **more: list[float]) -> dict[str, np.ndarray]:

@@ -25,7 +25,7 @@ commission_bps: 5
 model_name_or_path: {folder}/model
 num_trainable_layers: 2
 past_returns: 2
-momentum_bars: 0
+indicators: [volatility20]
 per_device_train_batch_size: 2
 num_generations: 2
 max_steps: 3

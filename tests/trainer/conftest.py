@@ -28,7 +28,7 @@ def make_trainer(tiny_policy, walk, tmp_path) -> Callable[..., FlagTrainer]:
         rules: TradingRules | None = None,
         market=None,
         length: int = 5,
-        observation: ObservationConfig = ObservationConfig(past_returns=2, momentum_bars=0, volatility_bars=0),
+        observation: ObservationConfig = ObservationConfig(past_returns=2, indicators=()),
         callbacks=None,
         validate: bool = True,
         layers: int = 4,

@@ -11,7 +11,7 @@ from flag_trl.policy import Tuning
 
 MOVE, LENGTH, DAYS = 0.02, 8, 90
 RULES = TradingRules(scheme=Signed(), fill="same_close")
-READS_TEXT_ONLY = ObservationConfig(past_returns=0, momentum_bars=0, volatility_bars=0, text_items=1)
+READS_TEXT_ONLY = ObservationConfig(past_returns=0, indicators=(), news_items=1)
 
 
 def announced_market(shuffled: bool) -> MarketData:

@@ -22,7 +22,12 @@ __all__ = ["TextKnown", "load_market", "sample_symbols"]
 
 
 def load_market(
-    source: str, symbol: str, *, text_known: TextKnown = "after_close", periods_per_year: int = 252
+    source: str,
+    symbol: str,
+    *,
+    text_known: TextKnown = "after_close",
+    filings_known: TextKnown = "after_close",
+    periods_per_year: int = 252,
 ) -> MarketData:
     """Read one symbol's market, and check every row of it.
 
@@ -41,8 +46,8 @@ def load_market(
           `save_to_disk`, or CSV or Parquet files with a symbol column.
         - The id of a dataset on the Hugging Face Hub, with rows as in the CSV file and a single split.
     symbol : str
-    text_known : {"after_close", "before_open"}
-        From when a day's texts count as known: one second after its close, or its first moment.
+    text_known, filings_known : {"after_close", "before_open"}
+        From when a day's news, and its 10-K and 10-Q, count as known: one second after its close, or its first moment.
     periods_per_year : int
         Bars in a year; with 365, which means trading on every day, the session closes at midnight, else at 16:00.
 
@@ -55,12 +60,14 @@ def load_market(
     DataError
         Naming all that is wrong with the data, each by file, row and column.
     ValueError
-        If `text_known` is neither of the two words.
+        If one of the two is neither of the two words.
     """
-    if text_known not in get_args(TextKnown):
-        raise ValueError(f"text_known is {text_known!r}; give one of {', '.join(get_args(TextKnown))}")
+    for name, given in (("text_known", text_known), ("filings_known", filings_known)):
+        if given not in get_args(TextKnown):
+            raise ValueError(f"{name} is {given!r}; give one of {', '.join(get_args(TextKnown))}")
     frame, name = _read(source, symbol)
-    return assemble(frame, symbol, name, kinds=KINDS, text_known=text_known, periods_per_year=periods_per_year)
+    known = {"text_known": text_known, "filings_known": filings_known}
+    return assemble(frame, symbol, name, kinds=KINDS, **known, periods_per_year=periods_per_year)
 
 
 def _read(source: str, symbol: str) -> "tuple[pd.DataFrame, str]":

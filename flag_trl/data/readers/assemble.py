@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from flag_trl.data.market import STOCK_SESSION_CLOSE, WHOLE_DAY, MarketData
-from flag_trl.data.texts import DatedText
+from flag_trl.data.texts import FILINGS, DatedText
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ def assemble(
     *,
     kinds: Mapping[str, str],
     text_known: TextKnown,
+    filings_known: TextKnown,
     periods_per_year: int,
 ) -> MarketData:
     """Build a market from checked rows.
@@ -34,8 +35,9 @@ def assemble(
     symbol, source : str
     kinds : mapping of str to str
         Text column to the kind of its texts.
-    text_known : {"after_close", "before_open"}
-        Whether a day's texts count as known one second after its close, or from its first moment.
+    text_known, filings_known : {"after_close", "before_open"}
+        Whether a day's news, and its 10-K and 10-Q, count as known one second after its close, or from its first
+        moment.
     periods_per_year : int
         With 365 the session closes at the day's end.
 
@@ -44,13 +46,15 @@ def assemble(
     MarketData
     """
     session_close = WHOLE_DAY if periods_per_year == EVERY_DAY else STOCK_SESSION_CLOSE
-    delay = session_close + np.timedelta64(1, "s") if text_known == "after_close" else np.timedelta64(0, "s")
-    moments = frame["date"].to_numpy("datetime64[s]") + delay
+    days = frame["date"].to_numpy("datetime64[s]")
+    delays = {"after_close": session_close + np.timedelta64(1, "s"), "before_open": np.timedelta64(0, "s")}
     texts = [
         DatedText(kind, text, moment)
         for column, kind in kinds.items()
         if column in frame
-        for moment, items in zip(moments, frame[column], strict=True)
+        for moment, items in zip(
+            days + delays[filings_known if kind in FILINGS else text_known], frame[column], strict=True
+        )
         for text in items
     ]
     bars = {name: frame[name].to_numpy() for name in ("open", "high", "low", "volume") if name in frame}

@@ -1,0 +1,74 @@
+"""What an observation holds, part by part, and how long each part may be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from flag_trl.observations.indicators import Indicator
+
+NewsSelector = Literal["latest", "relevance", "novelty", "combined"]
+
+
+@dataclass(frozen=True)
+class ObservationConfig:
+    """What an observation holds and how long it may be.
+
+    Lengths are in tokens where an agent builds the observation. Of what does not fit, the least recent or the least
+    relevant goes first.
+
+    Attributes
+    ----------
+    past_returns : int
+        How many of the latest one-bar returns are written out, oldest first.
+    indicators : sequence of str
+        Names with their look-back, such as ``rsi14``; see `flag_trl.observations.indicators.KINDS`.
+    weekday : bool
+        Whether the day of the week is named.
+    news_items : int
+        At most this many texts other than filings that became known since the bar before.
+    news_budget : int
+        Length of all of them together.
+    news_selector : {"latest", "relevance", "novelty", "combined"}
+        Which come first: the latest; those closest to `news_query`; those least like the news of the days before; or
+        by relevance and novelty together, the latest first among equals. Near-identical items are shown once.
+    news_query : sequence of str
+        Words that relevant news holds, the company's name for instance; the symbol is always among them.
+    filing_budget : int
+        Length of the latest 10-K and 10-Q together; 0 leaves them out.
+    account_text : {"position", "full"}
+        ``position`` says flat, long or short and nothing continuous, so that a day has few distinct states; ``full``
+        adds cash, return since entry and drawdown as in the paper's prompt.
+
+    Raises
+    ------
+    ValueError
+        For a setting that means nothing, naming what to give instead.
+    """
+
+    past_returns: int = 5
+    indicators: Sequence[str] = ("momentum20", "volatility20")
+    weekday: bool = False
+    news_items: int = 0
+    news_budget: int = 60
+    news_selector: NewsSelector = "latest"
+    news_query: Sequence[str] = ()
+    filing_budget: int = 0
+    account_text: Literal["position", "full"] = "position"
+
+    def __post_init__(self) -> None:
+        for name in ("indicators", "news_query"):
+            given = getattr(self, name)
+            if isinstance(given, str):
+                raise ValueError(f"{name} is the string {given!r}; give a list, such as [{given}]")
+            # Of JSON and YAML come lists.
+            object.__setattr__(self, name, tuple(given))
+        for name in self.indicators:
+            Indicator.parse(name)
+        if self.account_text not in ("position", "full"):
+            raise ValueError(f"account_text is {self.account_text!r}; choose position or full")
+        if self.news_selector not in get_args(NewsSelector):
+            choices = ", ".join(get_args(NewsSelector))
+            raise ValueError(f"news_selector is {self.news_selector!r}; choose one of {choices}")
+        for name in ("past_returns", "news_items", "news_budget", "filing_budget"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it counts and cannot be negative")

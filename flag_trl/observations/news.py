@@ -1,0 +1,108 @@
+"""Which of a day's news an observation shows, and in which order."""
+
+import re
+from collections.abc import Sequence
+
+import bm25s
+import numpy as np
+from rapidfuzz import fuzz
+
+from flag_trl.data import FILINGS, DatedText, MarketView
+from flag_trl.observations.config import ObservationConfig
+from flag_trl.observations.text import cleaned
+
+SAME = 90.0
+"""Share of common words, in percent, from which two items are one (rapidfuzz's token_set_ratio)."""
+MAX_ITEMS = 200
+"""The latest of a day that are looked at."""
+PAST_BARS = 5
+"""Bars before the day whose news an item is compared with for its novelty."""
+
+
+def day_news(view: MarketView) -> list[str]:
+    """What became known since the bar before but for filings, cleaned, the latest first, without empty ones."""
+    return _cleaned([text for text in view.texts(since_bars=1) if text.kind not in FILINGS])
+
+
+def ranked_news(view: MarketView, config: ObservationConfig) -> list[str]:
+    """The day's news by what `config.news_selector` puts first, each of several near-identical items once.
+
+    Parameters
+    ----------
+    view : MarketView
+    config : ObservationConfig
+
+    Returns
+    -------
+    list of str
+        Cleaned, best first.
+    """
+    items = day_news(view)
+    selector = config.news_selector
+    if len(items) > 1 and selector != "latest":
+        scores = np.zeros(len(items))
+        if selector in ("relevance", "combined"):
+            scores += _ranks(relevance(items, [view.symbol, *config.news_query]))
+        if selector in ("novelty", "combined"):
+            scores += _ranks(novelty(items, _past_news(view)))
+        items = [items[i] for i in np.argsort(-scores, kind="stable")]
+    return _distinct(items, config.news_items)
+
+
+def relevance(items: Sequence[str], query: Sequence[str]) -> np.ndarray:
+    """BM25 score (Robertson and Zaragoza 2009) of each item for the words of `query`, shape (n,)."""
+    return np.asarray(_index(items).get_scores(_words(" ".join(query))), dtype=float)
+
+
+def novelty(items: Sequence[str], past: Sequence[str]) -> np.ndarray:
+    """1 less the BM25 score of the past item most like it, over the item's own score; shape (n,).
+
+    1 for what shares no word with the past, 0 for what was there before.
+    """
+    if not past:
+        return np.ones(len(items))
+    index = _index([*past, *items])
+    out = np.zeros(len(items))
+    for i, item in enumerate(items):
+        scores = index.get_scores(_words(item))
+        if scores[len(past) + i] > 0:
+            out[i] = 1.0 - min(1.0, float(scores[: len(past)].max() / scores[len(past) + i]))
+    return out
+
+
+def _past_news(view: MarketView) -> list[str]:
+    """News of the days before; all of it was known by then."""
+    today = {id(text) for text in view.texts(since_bars=1)}
+    before = view.texts(since_bars=1 + PAST_BARS)
+    return _cleaned([text for text in before if id(text) not in today and text.kind not in FILINGS])
+
+
+def _cleaned(texts: Sequence[DatedText]) -> list[str]:
+    return [item for text in texts[: -1 - MAX_ITEMS : -1] if (item := cleaned(text.text))]
+
+
+def _distinct(items: Sequence[str], count: int) -> list[str]:
+    """The first `count` items that are not near-identical to one before."""
+    kept: list[str] = []
+    for item in items:
+        if len(kept) == count:
+            break
+        if all(fuzz.token_set_ratio(item, other, score_cutoff=SAME) < SAME for other in kept):
+            kept.append(item)
+    return kept
+
+
+def _index(items: Sequence[str]) -> bm25s.BM25:
+    index = bm25s.BM25()
+    index.index([_words(item) or [""] for item in items], show_progress=False)
+    return index
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", text.casefold())
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """From 0 for the lowest to 1 for the highest; equal scores have equal ranks."""
+    _, place = np.unique(scores, return_inverse=True)
+    return place / max(int(place.max()), 1)
