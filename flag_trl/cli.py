@@ -34,6 +34,11 @@ COMMANDS = {
         "Run a policy over a period: trades, equity, measures, and a picture against Buy & Hold.",
         "flag-trl backtest --config recipes/quickstart.yaml",
     ),
+    "data": Command(
+        "flag_trl.scripts.data",
+        "Check market data: dates, gaps, rows, texts a day and their length, with a picture of coverage.",
+        "flag-trl data check sample --symbols MSFT",
+    ),
     "show-prompt": Command(
         "flag_trl.scripts.show_prompt",
         "Print the whole prompt of one decision as the model reads it, and its length in tokens.",

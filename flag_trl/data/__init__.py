@@ -1,5 +1,6 @@
 """Market data: what is known of a symbol, and when."""
 
+from flag_trl.data.coverage import Coverage, TextCoverage, coverage
 from flag_trl.data.dates import DateLike, as_day
 from flag_trl.data.episodes import Window, episode_dataset, period_window
 from flag_trl.data.errors import DataError
@@ -11,17 +12,20 @@ from flag_trl.data.view import MarketView
 
 __all__ = [
     "FILINGS",
+    "Coverage",
     "DataError",
     "DateLike",
     "DatedText",
     "MarketData",
     "MarketView",
     "Period",
+    "TextCoverage",
     "TextKnown",
     "Window",
     "as_day",
     "check_disjoint",
     "chronological",
+    "coverage",
     "decision_bars",
     "episode_dataset",
     "load_market",

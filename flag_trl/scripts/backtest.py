@@ -16,7 +16,7 @@ from rich.console import Console
 from flag_trl.agent import Agent
 from flag_trl.backtest import Ledger, compare, draw, in_words, run_backtest, run_baselines, table
 from flag_trl.data import MarketData, Period
-from flag_trl.scripts.progress import progress_bar
+from flag_trl.scripts.progress import progress_bar, report_console
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.trainer.preparation import arrange
 
@@ -78,11 +78,6 @@ def check_training(agent: Agent, recipe: Recipe, periods: Sequence[Period]) -> l
         )
     seen = [p.name for p in periods if p.start <= np.datetime64(trained["last_day"])]
     return [f"WARNING: {', '.join(seen)} holds days up to {trained['last_day']} of its training"] if seen else []
-
-
-def report_console() -> Console:
-    """As wide as the terminal; 110 columns where there is none."""
-    return Console() if Console().is_terminal else Console(width=110)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

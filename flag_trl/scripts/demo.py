@@ -15,8 +15,8 @@ from typing import Any
 
 from flag_trl.backtest import Ledger, learning_in_words, run_backtest
 from flag_trl.data import Period
-from flag_trl.scripts.backtest import check_extras, report, report_console
-from flag_trl.scripts.progress import progress_bar
+from flag_trl.scripts.backtest import check_extras, report
+from flag_trl.scripts.progress import progress_bar, report_console
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.scripts.train import build_trainer
 from flag_trl.trainer import FlagTrainer

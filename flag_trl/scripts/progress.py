@@ -1,10 +1,15 @@
-"""A progress bar for work of which callbacks tell."""
+"""What the commands print to: a console for reports, a bar for work of which callbacks tell."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+def report_console() -> Console:
+    """As wide as the terminal; 110 columns where there is none."""
+    return Console() if Console().is_terminal else Console(width=110)
 
 
 @contextmanager
