@@ -29,8 +29,9 @@ class ObservationConfig:
     news_budget : int
         Length of all of them together.
     news_selector : {"latest", "relevance", "novelty", "combined"}
-        Which come first: the latest; those closest to `news_query`; those least like the news of the days before; or
-        by relevance and novelty together, the latest first among equals. Near-identical items are shown once.
+        Which come first: the latest; those closest to `news_query`, from the sentence on that mentions it; those least
+        like the news of the days before; or by relevance and novelty together. Among equals the latest comes first,
+        and near-identical items are shown once.
     news_query : sequence of str
         Words that relevant news holds, the company's name for instance; the symbol is always among them.
     filing_budget : int

@@ -9,7 +9,7 @@ from rapidfuzz import fuzz
 
 from flag_trl.data import FILINGS, DatedText, MarketView
 from flag_trl.observations.config import ObservationConfig
-from flag_trl.observations.text import cleaned
+from flag_trl.observations.text import cleaned, sentences
 
 SAME = 90.0
 """Share of common words, in percent, from which two items are one (rapidfuzz's token_set_ratio)."""
@@ -37,21 +37,26 @@ def ranked_news(view: MarketView, config: ObservationConfig) -> list[str]:
     list of str
         Cleaned, best first.
     """
-    items = day_news(view)
-    selector = config.news_selector
-    if len(items) > 1 and selector != "latest":
-        scores = np.zeros(len(items))
-        if selector in ("relevance", "combined"):
-            scores += _ranks(relevance(items, [view.symbol, *config.news_query]))
-        if selector in ("novelty", "combined"):
-            scores += _ranks(novelty(items, _past_news(view)))
-        items = [items[i] for i in np.argsort(-scores, kind="stable")]
-    return _distinct(items, config.news_items)
+    items, query = day_news(view), [view.symbol, *config.news_query]
+    scores = np.zeros(len(items))
+    if items and config.news_selector in ("relevance", "combined"):
+        scores += _ranks(relevance(items, query))
+        items = [from_mention(item, query) for item in items]
+    if items and config.news_selector in ("novelty", "combined"):
+        scores += _ranks(novelty(items, past_news(view)))
+    return _distinct([items[i] for i in np.argsort(-scores, kind="stable")], config.news_items)
 
 
 def relevance(items: Sequence[str], query: Sequence[str]) -> np.ndarray:
     """BM25 score (Robertson and Zaragoza 2009) of each item for the words of `query`, shape (n,)."""
     return np.asarray(_index(items).get_scores(_words(" ".join(query))), dtype=float)
+
+
+def from_mention(item: str, query: Sequence[str]) -> str:
+    """An item from its first sentence on that holds a word of `query`; whole where none does."""
+    wanted, found = set(_words(" ".join(query))), sentences(item)
+    first = next((i for i, sentence in enumerate(found) if not wanted.isdisjoint(_words(sentence))), 0)
+    return " ".join(found[first:])
 
 
 def novelty(items: Sequence[str], past: Sequence[str]) -> np.ndarray:
@@ -70,7 +75,7 @@ def novelty(items: Sequence[str], past: Sequence[str]) -> np.ndarray:
     return out
 
 
-def _past_news(view: MarketView) -> list[str]:
+def past_news(view: MarketView) -> list[str]:
     """News of the days before; all of it was known by then."""
     today = {id(text) for text in view.texts(since_bars=1)}
     before = view.texts(since_bars=1 + PAST_BARS)

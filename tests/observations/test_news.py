@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from flag_trl.data import DatedText, MarketData
 from flag_trl.observations import ObservationConfig
 from flag_trl.observations.market_text import market_parts
-from flag_trl.observations.news import MAX_ITEMS, day_news, novelty, relevance
+from flag_trl.observations.news import MAX_ITEMS, day_news, from_mention, novelty, relevance
 from flag_trl.observations.text import MAX_CHARACTERS, cleaned, cut_to, sentences
 
 DAYS = np.datetime64("2020-01-01") + np.arange(12)
@@ -41,6 +41,16 @@ def test_the_latest_come_first_unless_another_order_is_asked_for() -> None:
     assert shown == [text for *_, text in reversed(ITEMS)]
     shown = part("news", ITEMS, news_items=3, news_budget=200, news_selector="relevance", news_query=["Acme"])
     assert shown.text.splitlines()[0] == "Acme opened a plant in Ohio."
+
+
+def test_a_relevant_item_begins_where_it_mentions_what_was_asked_for() -> None:
+    item = ("news", 8, 1, "Rain fell in Ohio. A plant of Acme stood still. Work goes on.")
+    wanted = {"news_items": 1, "news_budget": 60, "news_query": ["Acme"]}
+    assert (
+        part("news", [item], news_selector="relevance", **wanted).text == "A plant of Acme stood still. Work goes on."
+    )
+    assert part("news", [item], news_selector="novelty", **wanted).text.startswith("Rain fell")
+    assert from_mention("Nothing here. Nor here.", ["Acme"]) == "Nothing here. Nor here."
 
 
 def test_the_symbol_itself_is_always_asked_for() -> None:
