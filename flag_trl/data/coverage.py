@@ -49,7 +49,7 @@ class Coverage:
     gaps : list of (before, after, days)
         Neighbouring bars that lie further apart than is usual.
     moves : list of (date, return)
-        Bars beyond ``LARGE_MOVE``, the largest first.
+        Bars of ``LARGE_MOVE`` or more, the largest first.
     unchanged : int
         Bars that close where the bar before did.
     texts : list of TextCoverage
@@ -72,7 +72,7 @@ def coverage(market: MarketData) -> Coverage:
     usual = LONG_GAP[market.periods_per_year == 365]
     gaps = [(market.dates[i], market.dates[i + 1], int(days[i])) for i in np.flatnonzero(days > usual)]
     returns = market.close[1:] / market.close[:-1] - 1.0
-    large = sorted(np.flatnonzero(np.abs(returns) > LARGE_MOVE), key=lambda i: -abs(returns[i]))
+    large = sorted(np.flatnonzero(np.abs(returns) >= LARGE_MOVE), key=lambda i: -abs(returns[i]))
     moves = [(market.dates[i + 1], float(returns[i])) for i in large]
     # By the end of each bar's day, as a decision before the next open sees them.
     ends = market.dates.astype("datetime64[s]") + np.timedelta64(24, "h")

@@ -45,12 +45,17 @@ class LogReturn:
 class TimingReturn:
     """The log return, less what the weight held would have earned in a bar of the window's mean.
 
-    With exposure e_t and the asset's mean log return m over the window, r_t = log return - e_t m. The rewards of an
-    episode add up to its log return less (mean exposure) x (the asset's log return): what the account earned by
-    when it held, beyond a constant position as large on average. Holding all the time earns 0 in any market, so a
-    policy cannot take a rising market for skill.
+    With exposure e_t and the asset's mean log return m over the window's T bars, r_t = log return - e_t m. The
+    rewards of an episode add up to its log return less (mean exposure) x (the asset's log return): what the account
+    earned by when it held, beyond a constant position as large on average. Long throughout earns 0 in any market at
+    ``same_close`` and without costs, so a policy cannot take a rising market for skill; short throughout, or at
+    another constant weight, earns 0 but for terms of the order of the variance, and at ``next_open`` the first night
+    counts in m and is not held.
 
-    m is known at the window's end only. A reward may look ahead, an observation may not.
+    m is made of the window's own returns, which leaves a bias of order 1/T: where returns are independent, those still
+    to come are lower than m after a rise, and higher after a fall, by the sum of the past deviations over T. A policy
+    that sees past returns of its window is paid a little for betting against them, in any market. Long windows, or no
+    past returns in the prompt, keep that small.
 
     Parameters
     ----------

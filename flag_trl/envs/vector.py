@@ -36,7 +36,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
     ``close[i]`` to ``close[i+1]``, costs included. Shorts pay one bar's borrowing fee at each mark.
 
     A window's end truncates its account. An account whose equity at a mark is not above 0 is liquidated there and
-    terminated; it keeps its debt, so that money stays conserved, while its reward stops at ``log(RUIN_FLOOR)``.
+    terminated; it keeps its debt, so that money stays conserved, while its log return stops at ``log(RUIN_FLOOR)``.
     Later steps of a finished account take any action, trade nothing and give 0. Nothing resets by itself.
 
     Observation: ``symbol`` (index into `symbols`), ``bar`` (index into the market), ``position`` (sign of the units),
@@ -159,7 +159,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         self._weight = 1.0 - observation["cash_share"]
         info = {
             "equity": self._equity.copy(),
-            "weight": self._weight,
+            "weight": self._weight.copy(),
             "date": self._windows.date(0),
         }
         return observation, info
@@ -201,7 +201,8 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         truncated = self._finish(windows, equity)
         observation = self._observe(windows, equity)
         info["equity"] = equity.copy()
-        info["weight"] = self._weight = 1.0 - observation["cash_share"]
+        self._weight = 1.0 - observation["cash_share"]
+        info["weight"] = self._weight.copy()
         info["position"] = observation["position"].copy()
         info["date"] = windows.date(self._t)
         info["log_return"] = log_return

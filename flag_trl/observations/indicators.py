@@ -68,7 +68,9 @@ class Kind:
 def _rsi(view: MarketView, bars: int) -> str:
     """Relative strength index, 0 to 100."""
     value = talib.RSI(view.close, bars)[-1]
-    return f"RSI{bars} {value:.0f}." if np.isfinite(value) else ""
+    # Of prices that stood still throughout TA-Lib says 0, which would read as a crash.
+    moved = bool((view.close != view.close[-1]).any())
+    return f"RSI{bars} {value:.0f}." if np.isfinite(value) and moved else ""
 
 
 def _macd(view: MarketView, bars: int) -> str:
@@ -127,7 +129,7 @@ def _volatility(view: MarketView, bars: int) -> str:
 
 KINDS: Mapping[str, Kind] = {
     "rsi": Kind(_rsi, 14),
-    "macd": Kind(_macd, 26, 3),
+    "macd": Kind(_macd, 26, 5),
     "bollinger": Kind(_bollinger, 20),
     "atr": Kind(_atr, 14, 1),
     "sma": Kind(_average("SMA", talib.SMA), 50),

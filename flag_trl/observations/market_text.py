@@ -10,10 +10,10 @@ from flag_trl.data import FILINGS, MarketView
 from flag_trl.observations.config import ObservationConfig
 from flag_trl.observations.indicators import Indicator, per_mille
 from flag_trl.observations.news import day_news, ranked_news
-from flag_trl.observations.text import cut_to, sentences
+from flag_trl.observations.text import MAX_CHARACTERS, cut_to, sentences
 
 Length = Callable[[str], int]
-_FIGURE = re.compile(r"\d\s?%|[$\u20ac\u00a3]\s?\d")
+_FIGURE = re.compile(r"\d\s?%|[$\u20ac\u00a3]\s?\d|\d (?:percent|per cent|thousand|million|billion)\b")
 FILING_NAMES = dict(zip(FILINGS, ("10-K", "10-Q"), strict=True))
 
 
@@ -119,7 +119,7 @@ def _filings(view: MarketView, config: ObservationConfig, length: Length) -> Tex
 
 
 def _figures(head: str, text: str, budget: int, length: Length) -> tuple[str, bool]:
-    """A filing's sentences with figures, as many as fit, in their order; and whether all of them fit.
+    """A filing's sentences with figures, as many as fit, in their order; and whether that is all there are.
 
     What a filing says in percentages and amounts is its news; the rest is much the same from one to the next.
     """
@@ -129,7 +129,7 @@ def _figures(head: str, text: str, budget: int, length: Length) -> tuple[str, bo
             line = f"{line} {sentence}"
         else:
             whole = False
-    return ("" if line == head else line), whole
+    return ("" if line == head else line), whole and line != head and len(text) <= MAX_CHARACTERS
 
 
 def _used(lines: list[str], length: Length) -> int:

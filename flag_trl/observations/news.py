@@ -48,14 +48,30 @@ def ranked_news(view: MarketView, config: ObservationConfig) -> list[str]:
 
 
 def relevance(items: Sequence[str], query: Sequence[str]) -> np.ndarray:
-    """BM25 score (Robertson and Zaragoza 2009) of each item for the words of `query`, shape (n,)."""
-    return np.asarray(_index(items).get_scores(_words(" ".join(query))), dtype=float)
+    """BM25 score (Robertson and Zaragoza 2009) of each item for the words of `query`, shape (n,).
+
+    0 for items that `mentions` none of its entries: words such as "of" occur anywhere.
+    """
+    scores = _scores(_index(items), _words(" ".join(query)), len(items))
+    return np.where([mentions(item, query) for item in items], scores, 0.0)
+
+
+def mentions(text: str, query: Sequence[str]) -> bool:
+    """Whether a text holds an entry of `query` as a whole phrase.
+
+    One in capitals, as symbols are, has to stand in capitals: "ON" is a company, "on" a word.
+    """
+    return any(
+        re.search(rf"(?<!\w){re.escape(entry)}(?!\w)", text, 0 if entry.isupper() else re.IGNORECASE)
+        for entry in query
+        if entry
+    )
 
 
 def from_mention(item: str, query: Sequence[str]) -> str:
-    """An item from its first sentence on that holds a word of `query`; whole where none does."""
-    wanted, found = set(_words(" ".join(query))), sentences(item)
-    first = next((i for i, sentence in enumerate(found) if not wanted.isdisjoint(_words(sentence))), 0)
+    """An item from its first sentence on that mentions an entry of `query`; whole where none does."""
+    found = sentences(item)
+    first = next((i for i, sentence in enumerate(found) if mentions(sentence, query)), 0)
     return " ".join(found[first:])
 
 
@@ -69,7 +85,7 @@ def novelty(items: Sequence[str], past: Sequence[str]) -> np.ndarray:
     index = _index([*past, *items])
     out = np.zeros(len(items))
     for i, item in enumerate(items):
-        scores = index.get_scores(_words(item))
+        scores = _scores(index, _words(item), len(past) + len(items))
         if scores[len(past) + i] > 0:
             out[i] = 1.0 - min(1.0, float(scores[: len(past)].max() / scores[len(past) + i]))
     return out
@@ -103,8 +119,13 @@ def _index(items: Sequence[str]) -> bm25s.BM25:
     return index
 
 
+def _scores(index: bm25s.BM25, query: list[str], count: int) -> np.ndarray:
+    """Scores of all `count` texts; a query without a word finds nothing."""
+    return np.asarray(index.get_scores(query), dtype=float) if query else np.zeros(count)
+
+
 def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z0-9]+", text.casefold())
+    return re.findall(r"\w+", text.casefold())
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:

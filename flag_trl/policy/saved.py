@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -31,6 +31,9 @@ class SavedPolicy:
         if not file.is_file():
             return None
         saved = json.loads(file.read_text())
+        odd = sorted(saved.keys() ^ {field.name for field in fields(cls)})
+        if odd:
+            raise ValueError(f"{file}: {', '.join(odd)} missing or unknown; save it anew with this version")
         return cls(**{**saved, "tuning": Tuning(**saved["tuning"])})
 
     def write(self, folder: Path, trained: Mapping[str, torch.Tensor]) -> None:

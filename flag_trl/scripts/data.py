@@ -65,7 +65,7 @@ def _tokenizer(model: str) -> Callable[[str], int] | None:
 
 def _show(found: Coverage, tokens: Callable[[str], int] | None, console: Console) -> None:
     market = found.market
-    console.print(f"[bold]{market.symbol}[/bold], {market.source}", highlight=False)
+    console.print(f"{market.symbol}, {market.source}", style="bold", markup=False, highlight=False)
     columns = [name for name in ("open", "high", "low", "close", "volume") if getattr(market, name) is not None]
     lines = [
         f"{len(market)} bars, {market.dates[0]} to {market.dates[-1]}; {', '.join(columns)}",
@@ -143,7 +143,7 @@ def _picture(found: Coverage, folder: Path, console: Console) -> None:
     file = folder / f"{market.symbol}.png"
     picture.savefig(file, dpi=110)
     pyplot.close(picture)
-    console.print(f"  picture: {file}", highlight=False)
+    console.print(f"  picture: {file}", markup=False, highlight=False)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class RulesArguments:
     borrow_rate: float = field(default=0.0, metadata={"help": "Yearly fee on money sold short, as a fraction."})
     reward: RewardName = field(
         default="log_return",
-        metadata={"help": "What training maximises; `timing_return` pays nothing for a position that never changes."},
+        metadata={"help": "What training maximises; `timing_return` leaves out what the market's drift pays."},
     )
     sharpe_rate: float = field(default=0.01, metadata={"help": "Adaptation rate of the reward `differential_sharpe`."})
     drawdown_penalty: float = field(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from flag_trl.data import DatedText, MarketData
 from flag_trl.observations import ObservationConfig
 from flag_trl.observations.market_text import market_parts
-from flag_trl.observations.news import MAX_ITEMS, day_news, from_mention, novelty, relevance
+from flag_trl.observations.news import MAX_ITEMS, day_news, from_mention, mentions, novelty, relevance
 from flag_trl.observations.text import MAX_CHARACTERS, cleaned, cut_to, sentences
 
 DAYS = np.datetime64("2020-01-01") + np.arange(12)
@@ -51,6 +51,24 @@ def test_a_relevant_item_begins_where_it_mentions_what_was_asked_for() -> None:
     )
     assert part("news", [item], news_selector="novelty", **wanted).text.startswith("Rain fell")
     assert from_mention("Nothing here. Nor here.", ["Acme"]) == "Nothing here. Nor here."
+
+
+def test_a_name_is_a_whole_phrase_and_a_symbol_stands_in_capitals() -> None:
+    assert mentions("A bank of America's west.", ["bank of america"])
+    assert not mentions("It rained on a large office of theirs.", ["ON", "GE", "bank of america", ""])
+    assert mentions("ON rose.", ["ON"]) and mentions("\u80a1\u4ef7 rose.", ["\u80a1\u4ef7"])
+    assert from_mention("It rained on Monday. ON Semi won.", ["ON"]) == "ON Semi won."
+
+
+@pytest.mark.parametrize("selector", ["relevance", "novelty", "combined"])
+def test_items_without_letters_or_in_other_scripts_are_ranked_too(selector) -> None:
+    odd = [
+        ("news", day, 1, text)
+        for day in (7, 8)
+        for text in ("!!!", "\u2026", "\u80a1\u4ef7\u4e0a\u6da8", "Nestl\u00e9 grew.")
+    ]
+    shown = part("news", odd, news_items=9, news_budget=500, news_selector=selector)
+    assert "Nestl\u00e9 grew." in shown.text.splitlines()
 
 
 def test_the_symbol_itself_is_always_asked_for() -> None:
@@ -136,6 +154,13 @@ def test_figures_that_do_not_fit_are_left_out_and_reported() -> None:
     shown = part("filings", FILINGS, filing_budget=85)
     assert shown.text == "10-K, 4 days ago: Cash stands at $9 billion.\n10-Q, 7 days ago: Sales rose by 5%."
     assert shown.left_out == "part of the 10-Q"
+
+
+def test_a_filing_that_says_nothing_in_figures_is_reported() -> None:
+    shown = part("filings", [("10q", 3, 1, "The mood is good.")], filing_budget=85)
+    assert (shown.text, shown.left_out) == ("", "part of the 10-Q")
+    words = part("filings", [("10q", 3, 1, "Sales rose 14 percent to 143 billion dollars.")], filing_budget=85)
+    assert "143 billion" in words.text
 
 
 def test_filings_are_no_news_and_news_no_filing() -> None:
