@@ -87,16 +87,17 @@ def _news(view: MarketView, config: ObservationConfig, length: Length) -> TextPa
     """The best items, whole as long as they fit, the next one cut; nothing behind that."""
     if not config.news_items:
         return TextPart("news", "")
+    items = day_news(view)
     kept: list[str] = []
     cut_short = False
-    for item in ranked_news(view, config):
+    for item in ranked_news(items, view, config):
         cut = cut_to(item, config.news_budget - _used(kept, length), length)
         if cut:
             kept.append(cut)
         if cut != item:
             cut_short = bool(cut)
             break
-    missing = len(day_news(view)) - len(kept)
+    missing = len(items) - len(kept)
     said = [f"{missing} of {missing + len(kept)} items"] * bool(missing) + ["the end of one"] * cut_short
     return TextPart("news", "\n".join(kept), " and ".join(said))
 

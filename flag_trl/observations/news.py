@@ -24,11 +24,13 @@ def day_news(view: MarketView) -> list[str]:
     return _cleaned([text for text in view.texts(since_bars=1) if text.kind not in FILINGS])
 
 
-def ranked_news(view: MarketView, config: ObservationConfig) -> list[str]:
-    """The day's news by what `config.news_selector` puts first, each of several near-identical items once.
+def ranked_news(items: list[str], view: MarketView, config: ObservationConfig) -> list[str]:
+    """A day's news by what `config.news_selector` puts first, each of several near-identical items once.
 
     Parameters
     ----------
+    items : list of str
+        The day's, from `day_news`.
     view : MarketView
     config : ObservationConfig
 
@@ -37,7 +39,7 @@ def ranked_news(view: MarketView, config: ObservationConfig) -> list[str]:
     list of str
         Cleaned, best first.
     """
-    items, query = day_news(view), [view.symbol, *config.news_query]
+    query = [view.symbol, *config.news_query]
     scores = np.zeros(len(items))
     if items and config.news_selector in ("relevance", "combined"):
         scores += _ranks(relevance(items, query))

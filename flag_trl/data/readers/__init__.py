@@ -66,8 +66,15 @@ def load_market(
         if given not in get_args(TextKnown):
             raise ValueError(f"{name} is {given!r}; give one of {', '.join(get_args(TextKnown))}")
     frame, name = _read(source, symbol)
-    known = {"text_known": text_known, "filings_known": filings_known}
-    return assemble(frame, symbol, name, kinds=KINDS, **known, periods_per_year=periods_per_year)
+    return assemble(
+        frame,
+        symbol,
+        name,
+        kinds=KINDS,
+        text_known=text_known,
+        filings_known=filings_known,
+        periods_per_year=periods_per_year,
+    )
 
 
 def _read(source: str, symbol: str) -> "tuple[pd.DataFrame, str]":
