@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -168,8 +168,7 @@ class SeedRun:
     def _rules(self) -> Any:
         from flag_trl import Costs, TradingRules, position_scheme
 
-        reward: Any = self.recipe.reward
-        return TradingRules(position_scheme("signed"), fill="same_close", costs=Costs(), reward=reward)
+        return TradingRules(position_scheme("signed"), fill="same_close", costs=Costs())
 
     def _probe(self, agent: Any) -> None:
         """Fit the probe to what the next day did and the ceiling to what the sentence says; both trade the test."""
@@ -243,7 +242,7 @@ class SeedRun:
             agent,
             config,
             markets,
-            self._rules(),
+            replace(self._rules(), reward=recipe.reward),
             episode_dataset(markets, periods["train"], length=recipe.episode_days),
             episode_dataset(markets, periods["validation"], length=recipe.episode_days),
         )

@@ -1,6 +1,7 @@
 """Trade periods that a policy has not seen and keep the books."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -54,7 +55,8 @@ def run_backtest(
             on_progress = _no_progress
     else:
         observer = Observer(markets, ObservationConfig(), rules.fill)
-    env = rules.make(markets, len(windows))
+    # Books have no reward.
+    env = replace(rules, reward="log_return").make(markets, len(windows))
     trajectory = play(decider, env, observer, windows, uniforms, on_progress)
     return [
         _ledger(trajectory, n, window, period, markets, rules)

@@ -43,24 +43,21 @@ class LogReturn:
 
 
 class TimingReturn:
-    """The log return, less what the weight held would have earned in a bar of the window's mean.
+    """The log return, less what the weight held would have earned in a bar of the asset's mean.
 
-    With exposure e_t and the asset's mean log return m over the window's T bars, r_t = log return - e_t m. The
-    rewards of an episode add up to its log return less (mean exposure) x (the asset's log return): what the account
-    earned by when it held, beyond a constant position as large on average. Long throughout earns 0 in any market at
-    ``same_close`` and without costs, so a policy cannot take a rising market for skill; short throughout, or at
-    another constant weight, earns 0 but for terms of the order of the variance, and at ``next_open`` the first night
-    counts in m and is not held.
+    With exposure e_t and the asset's mean log return m over the whole training period, r_t = log return - e_t m. An
+    episode's rewards add up to its log return less what the same exposure earns in an average bar, so that holding a
+    rising asset is no skill: over the training period long throughout earns 0 at ``same_close`` and without costs,
+    and so does every policy whose exposure has nothing to do with the returns. Of short positions and other weights
+    terms of the order of the variance are left.
 
-    m is made of the window's own returns, which leaves a bias of order 1/T: where returns are independent, those still
-    to come are lower than m after a rise, and higher after a fall, by the sum of the past deviations over T. A policy
-    that sees past returns of its window is paid a little for betting against them, in any market. Long windows, or no
-    past returns in the prompt, keep that small.
+    m is one number an asset. The mean of the episode's own bars would leave the returns still to come below it after
+    a rise, and above it after a fall, and so pay a policy that sees past returns for betting against them.
 
     Parameters
     ----------
     drift : np.ndarray
-        The asset's mean log return a bar over each account's window, shape (N,).
+        m of each account's asset, a bar; shape (N,).
     """
 
     def __init__(self, drift: np.ndarray) -> None:

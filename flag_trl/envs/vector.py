@@ -69,6 +69,8 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         Adaptation rate of ``differential_sharpe``, in (0, 1).
     drawdown_penalty : float
         Weight of the fine of ``drawdown_penalised``.
+    drift : mapping of str to float, optional
+        Mean log return a bar of each symbol; ``timing_return`` needs it, see `TradingRules.with_drift`.
     initial_capital : float
         Money that each account opens with.
     close_at_end : bool
@@ -93,6 +95,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         reward: RewardName = "log_return",
         sharpe_rate: float = 0.01,
         drawdown_penalty: float = 1.0,
+        drift: Mapping[str, float] | None = None,
         initial_capital: float = 100_000.0,
         close_at_end: bool = False,
     ) -> None:
@@ -116,6 +119,13 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         self._state = AccountState.open(num_envs, initial_capital)
         self._windows: WindowPrices | None = None
         self.symbols = self._book.symbols
+        lacking = [] if reward != "timing_return" else [name for name in self.symbols if name not in (drift or {})]
+        if lacking:
+            raise ValueError(
+                f"reward timing_return needs the mean log return of {', '.join(lacking)}: give drift, or take the rules "
+                "of TradingRules.with_drift"
+            )
+        self._drift = np.array([(drift or {}).get(name, 0.0) for name in self.symbols])
         n_actions = len(scheme.actions)
         self._legal_row = np.arange(num_envs) * n_actions
         self.single_observation_space = account_observation_space(
@@ -211,7 +221,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
     def _new_reward(self, windows: WindowPrices) -> Reward:
         """The reward's memory, empty."""
         if self._reward_name == "timing_return":
-            return TimingReturn(windows.drift)
+            return TimingReturn(self._drift[windows.symbol])
         if self._reward_name == "sharpe_increment":
             return SharpeIncrement(windows.periods_per_year)
         if self._reward_name == "differential_sharpe":

@@ -37,12 +37,6 @@ class WindowPrices:
     _opens: np.ndarray | None
     _dates: np.ndarray
 
-    @property
-    def drift(self) -> np.ndarray:
-        """The asset's mean log return a bar, from the first decision's close to the last mark; shape (N,)."""
-        first, last = self._closes.take(self._first), self._closes.take(self._first + self.length)
-        return np.log(last / first) / self.length
-
     def close(self, t: int) -> np.ndarray:
         """The close that step `t` observes, and at which step t-1 is marked; float64 of shape (N,)."""
         return self._closes.take(self._rows(t))

@@ -89,9 +89,8 @@ def transitions(rules: TradingRules, markets: Mapping[str, MarketData], window: 
             t, x, a = steps[chosen].T
             rewards[t, x, a], found = _played(own, markets, window, steps[chosen])
             next_state[t, x, a] = np.searchsorted(positions, found)
-    if rules.reward == "timing_return":
-        # The drift is that of the whole window, not of each two days of it.
-        rewards -= np.where(legal, _exposure(rules) * _drift(markets[window.symbol], window), 0.0)
+    if rules.reward == "timing_return" and rules.drift is not None:
+        rewards -= np.where(legal, _exposure(rules) * rules.drift[window.symbol], 0.0)
     return Transitions(rewards, next_state, legal, start)
 
 
@@ -99,12 +98,6 @@ def _exposure(rules: TradingRules) -> np.ndarray:
     """Weight held after each action in each position, shape (X, A); a position kept is one of the whole equity."""
     wanted = rules.scheme.target_weight(np.arange(len(rules.scheme.actions)))
     return np.where(np.isnan(wanted), np.array(rules.scheme.positions)[:, None], wanted)
-
-
-def _drift(market: MarketData, window: Window) -> float:
-    """The asset's mean log return a bar over a window."""
-    first, last = market.close[[window.start, window.start + window.length]]
-    return float(np.log(last / first) / window.length)
 
 
 def _played(

@@ -84,6 +84,8 @@ class FlagTrainer(_BaseTrainer):
             )
         self.agent = agent
         self.markets = markets
+        if rules.reward == "timing_return" and rules.drift is None and train_dataset is not None:
+            rules = rules.with_drift(markets, _windows(list(train_dataset))["windows"])
         self.rules = rules
         self._collector = Collector(agent, args, markets, rules)
         self._metrics: dict[str, list[float]] = defaultdict(list)

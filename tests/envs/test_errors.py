@@ -84,6 +84,7 @@ def test_a_step_needs_a_reset(market_of):
     [
         ({"fill": "yesterday"}, "next_open, same_close"),
         ({"reward": "fame"}, "log_return, timing_return"),
+        ({"reward": "timing_return"}, "needs the mean log return of AAA: give drift"),
         ({"sharpe_rate": 0.0}, r"sharpe_rate is 0.0; it must lie in \(0, 1\)"),
         ({"sharpe_rate": 1.0}, r"sharpe_rate is 1.0; it must lie in \(0, 1\)"),
         ({"drawdown_penalty": -0.1}, "drawdown_penalty is -0.1; it cannot be negative"),

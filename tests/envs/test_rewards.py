@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from flag_trl.accounts import AllIn, Signed, Target
 from flag_trl.data import Window
-from flag_trl.envs import MIN_RETURNS, STD_FLOOR, TradingVectorEnv
+from flag_trl.envs import MIN_RETURNS, STD_FLOOR, TradingRules, TradingVectorEnv
 from flag_trl.envs.rewards import DifferentialSharpe, DrawdownPenalised
 from flag_trl.metrics import sharpe_ratio, simple_returns
 
@@ -146,33 +146,55 @@ def test_after_a_reset_the_environment_pays_what_a_new_reward_makes_of_its_log_r
 
 
 @pytest.mark.parametrize("fill", ["same_close", "next_open"])
-def test_what_timing_earns_is_the_growth_beyond_the_mean_exposures_part_of_the_markets(fill, market_of):
+def test_what_timing_earns_is_the_growth_beyond_what_its_exposure_earns_in_average_bars(fill, market_of):
     rng = np.random.default_rng(0)
     close = 100 * np.exp(np.cumsum(rng.normal(0.001, 0.02, 41)))
-    env = TradingVectorEnv(
-        {"AAA": market_of(close, open=close * 1.001)}, 3, scheme=Target(), fill=fill, reward="timing_return"
+    markets = {"AAA": market_of(close, open=close * 1.001)}
+    rules = TradingRules(Target(), fill, reward="timing_return").with_drift(
+        markets, [Window("AAA", 3, 10), Window("AAA", 20, 18), Window("AAA", 5, 4)]
     )
+    drift = np.log(close[38] / close[3]) / 35
+    assert rules.drift == {"AAA": pytest.approx(drift)}
     lengths = np.array([40, 25, 7])
+    env = rules.make(markets, 3)
     env.reset(options={"windows": [Window("AAA", 0, length) for length in lengths.tolist()]})
     chosen = rng.integers(5, size=(40, 3))
     paid, grown = np.zeros((2, 3))
     for actions in chosen:
         _, reward, _, _, info = env.step(actions)
         paid, grown = paid + reward, grown + info["log_return"]
-    exposure = np.array([np.array(Target().grid)[chosen[:n, k]].mean() for k, n in enumerate(lengths)])
-    np.testing.assert_allclose(paid, grown - exposure * np.log(close[lengths] / close[0]), atol=1e-12)
+    exposure = np.array([np.array(Target().grid)[chosen[:n, k]].sum() for k, n in enumerate(lengths)])
+    np.testing.assert_allclose(paid, grown - exposure * drift, atol=1e-12)
 
 
 @pytest.mark.parametrize(("scheme", "first", "then"), [(AllIn(), 2, 1), (Signed(), 2, 2)])
-def test_holding_all_the_time_is_no_timing(scheme, first, then, market_of):
-    env = TradingVectorEnv(
-        {"AAA": market_of(100 * 1.01 ** np.arange(31.0) + np.arange(31) % 3)},
-        1,
-        scheme=scheme,
-        fill="same_close",
-        reward="timing_return",
-    )
-    env.reset(options={"windows": [Window("AAA", 0, 30)]})
+def test_holding_throughout_the_training_period_is_no_timing(scheme, first, then, market_of):
+    markets = {"AAA": market_of(100 * 1.01 ** np.arange(31.0) + np.arange(31) % 3)}
+    window = Window("AAA", 0, 30)
+    env = TradingRules(scheme, "same_close", reward="timing_return").with_drift(markets, [window]).make(markets, 1)
+    env.reset(options={"windows": [window]})
     paid = [env.step(np.array([then if t else first]))[1][0] for t in range(30)]
     assert max(map(abs, paid)) > 1e-3
     assert sum(paid) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_betting_against_the_windows_own_past_earns_nothing_on_independent_returns(market_of):
+    # 400 windows of 16 days: were m the mean of each window, this would be paid 0.08 % a day, some seven deviations.
+    rng, days = np.random.default_rng(0), 16
+    close = 100 * np.exp(np.cumsum(rng.normal(0.0005, 0.01, 1 + 400 * days)))
+    markets, windows = {"AAA": market_of(close)}, [Window("AAA", days * k, days) for k in range(400)]
+    env = TradingRules(Signed(), "same_close", reward="timing_return").with_drift(markets, windows).make(markets, 400)
+    env.reset(options={"windows": windows})
+    first, paid = np.arange(400) * days, []
+    for t in range(days):
+        action = np.where(close[first + t] > close[first + max(t - 3, 0)], 0, 2) if t else np.full(400, 1)
+        paid.append(env.step(action)[1])
+    mean = np.mean(paid)
+    assert abs(mean) < 3 * 0.01 / np.sqrt(400 * days)
+
+
+def test_a_symbol_held_out_of_training_is_taken_to_drift_as_the_others_do(market_of):
+    markets = {name: market_of(np.exp(rate * np.arange(11)), symbol=name) for name, rate in (("A", 0.1), ("B", 0.3))}
+    markets["C"] = market_of(np.ones(11), symbol="C")
+    rules = TradingRules().with_drift(markets, [Window("A", 2, 5), Window("B", 0, 4)])
+    assert rules.drift == pytest.approx({"A": 0.1, "B": 0.3, "C": 0.2})

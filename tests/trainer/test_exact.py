@@ -19,7 +19,7 @@ STEPS = 4
 WINDOW = Window("AAA", 20, STEPS)
 COSTS = Costs(commission_bps=50, slippage_bps=30, borrow_rate=0.5)
 RULES = [
-    TradingRules(scheme=scheme, fill=fill, costs=COSTS, reward=reward, close_at_end=close)
+    TradingRules(scheme=scheme, fill=fill, costs=COSTS, reward=reward, close_at_end=close, drift={"AAA": 0.03})
     for reward, scheme, fill, close in (
         *product(("log_return",), (AllIn(), Signed()), ("same_close", "next_open"), (False, True)),
         *product(("timing_return",), (AllIn(), Signed()), ("next_open",), (True,)),
