@@ -67,13 +67,15 @@ def sharpe_difference_interval(
     """Difference of two annualised Sharpe ratios, a less b, with its paired bootstrap interval.
 
     Both series are resampled with the same blocks, so what they share (the market) cancels. Pairing is the reason why
-    this is far narrower than the two intervals on their own. The mean block length is the longer of the two
+    this is far narrower than the two intervals on their own. The mean block length is the longest of those
     that `sharpe_interval` would choose.
 
     Parameters
     ----------
-    returns_a, returns_b : (n,) arrays
-        Returns a period of the two policies on the same periods, as fractions.
+    returns_a, returns_b : (n,) or (n, k) arrays
+        Returns a period of the two policies on the same periods, as fractions. Of k runs of each, seeds for instance,
+        the mean of the Sharpe ratios counts; the interval then says what other periods would do to it, not other runs.
+        A run that never trades has no Sharpe ratio and counts as 0 beside others; where all are such, it is undefined.
     periods_per_year, level, draws, seed
         As in `sharpe_interval`.
 
@@ -85,21 +87,27 @@ def sharpe_difference_interval(
     Raises
     ------
     ValueError
-        If the series differ in length.
+        If the series differ in shape.
     ImportError
         If arch is not installed.
     """
-    a, b = _one_dimensional(returns_a), _one_dimensional(returns_b)
-    if a.shape != b.shape:
-        raise ValueError(f"paired series must have one length, got {a.size} and {b.size} returns")
-    if not (sample_deviation(a) > 0 and sample_deviation(b) > 0):
-        return (float("nan"), *UNDEFINED)
+    a, b = (np.asarray(values, dtype=np.float64) for values in (returns_a, returns_b))
+    if a.shape != b.shape or a.ndim not in (1, 2):
+        raise ValueError(f"paired series must have one length, got shapes {a.shape} and {b.shape}")
+    pair = np.column_stack([a, b])
+    runs = pair.shape[1] // 2
 
     def difference(sample: NDArray[np.float64]) -> float:
-        return sharpe_ratio(sample[:, 0], periods_per_year) - sharpe_ratio(sample[:, 1], periods_per_year)
+        ratios = np.array([sharpe_ratio(column, periods_per_year) for column in sample.T])
+        first, second = ratios[:runs], ratios[runs:]
+        if np.isnan(first).all() or np.isnan(second).all():
+            return float("nan")
+        return float(np.nan_to_num(first).mean() - np.nan_to_num(second).mean())
 
-    pair = np.column_stack([a, b])
-    return (difference(pair), *_percentile_interval(_stationary_resamples(pair, draws, seed, difference), level))
+    found = difference(pair)
+    if np.isnan(found):
+        return (found, *UNDEFINED)
+    return (found, *_percentile_interval(_stationary_resamples(pair, draws, seed, difference), level))
 
 
 def mean_interval(x: ArrayLike, level: float = 0.95, draws: int = 2000, seed: int = 0) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import bm25s
 import numpy as np
@@ -61,13 +62,18 @@ def relevance(items: Sequence[str], query: Sequence[str]) -> np.ndarray:
 def mentions(text: str, query: Sequence[str]) -> bool:
     """Whether a text holds an entry of `query` as a whole phrase.
 
-    One in capitals, as symbols are, has to stand in capitals: "ON" is a company, "on" a word.
+    One in capitals, as symbols are, has to stand in capitals: "ON" is a company, "on" a word. Behind a dollar sign, as
+    symbols stand in tweets, any case will do.
     """
-    return any(
-        re.search(rf"(?<!\w){re.escape(entry)}(?!\w)", text, 0 if entry.isupper() else re.IGNORECASE)
-        for entry in query
-        if entry
-    )
+    return any(_mention(entry).search(text) for entry in query if entry)
+
+
+@lru_cache(maxsize=4096)
+def _mention(entry: str) -> re.Pattern[str]:
+    name = re.escape(entry)
+    if not entry.isupper():
+        return re.compile(rf"(?<!\w){name}(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<!\w){name}(?!\w)|\$ ?(?i:{name})(?!\w)")
 
 
 def from_mention(item: str, query: Sequence[str]) -> str:

@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     agent = recipe.agent() if folder == "untrained" else Agent.from_pretrained(folder)
     agent.policy.to(recipe.training.device)
     arrange(agent, recipe.training)
-    markets, periods, console = recipe.markets(), recipe.test_periods(recipe.extra.period), report_console()
+    markets, periods, console = recipe.markets(unseen=True), recipe.test_periods(recipe.extra.period), report_console()
     conventions = [*recipe.conventions(agent), *check_training(agent, recipe, periods)]
     console.print("\n".join(conventions), style="dim", highlight=False)
     with progress_bar(f"{name} policy") as tell:

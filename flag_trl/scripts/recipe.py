@@ -36,7 +36,10 @@ class MarketArguments:
             "help": "`sample` (20 US stocks, closes, 1990-2022), a .json, .csv or .parquet file, a folder, a Hub id."
         },
     )
-    symbols: list[str] = field(default_factory=lambda: ["MSFT"], metadata={"help": "Symbols to trade."})
+    symbols: list[str] = field(default_factory=lambda: ["MSFT"], metadata={"help": "Symbols to train on and to test."})
+    unseen_symbols: list[str] = field(
+        default_factory=list, metadata={"help": "Symbols that the backtest trades besides; training never sees them."}
+    )
     text_known: TextKnown = field(default="after_close", metadata={"help": "When a day's news count as known."})
     filings_known: TextKnown = field(default="after_close", metadata={"help": "When its 10-K and 10-Q do."})
     periods_per_year: int = field(default=252, metadata={"help": "Bars a year: 252 for stocks, 365 for crypto."})
@@ -142,14 +145,19 @@ class Recipe:
         """The folder that the run writes to."""
         return Path(str(self.training.output_dir))
 
-    def markets(self) -> dict[str, MarketData]:
-        """Read every symbol's data."""
+    def markets(self, unseen: bool = False) -> dict[str, MarketData]:
+        """Read every symbol's data, with `unseen` also those of the symbols that training does not see."""
         args = self.market
-        if not isinstance(args.symbols, list) or not all(isinstance(symbol, str) for symbol in args.symbols):
-            raise SystemExit(
-                f"symbols: {args.symbols} is not a list of words; write [MSFT, JNJ], and quote what YAML reads as a "
-                "number or as yes and no, such as ['ON', '0700']"
-            )
+        for name in ("symbols", "unseen_symbols"):
+            given = getattr(args, name)
+            if not isinstance(given, list) or not all(isinstance(symbol, str) for symbol in given):
+                raise SystemExit(
+                    f"{name}: {given} is not a list of words; write [MSFT, JNJ], and quote what YAML reads as a "
+                    "number or as yes and no, such as ['ON', '0700']"
+                )
+        both = sorted(set(args.symbols) & set(args.unseen_symbols))
+        if both:
+            raise SystemExit(f"unseen_symbols: training sees {', '.join(both)}; take it out of one of the lists")
         return {
             symbol: load_market(
                 args.data,
@@ -158,7 +166,7 @@ class Recipe:
                 filings_known=args.filings_known,
                 periods_per_year=args.periods_per_year,
             )
-            for symbol in args.symbols
+            for symbol in [*args.symbols, *(args.unseen_symbols if unseen else [])]
         }
 
     def periods(self) -> tuple[Period, Period | None, list[Period]]:
