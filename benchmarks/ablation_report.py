@@ -9,6 +9,8 @@ from rich.table import Table
 from flag_trl.metrics import sharpe_difference_interval, sharpe_interval, sharpe_ratio
 
 GROUPS = ("test", "test unseen")
+BEFORE = ("train", "validation")
+HOLD = "buy and hold"
 
 
 def report(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -17,9 +19,9 @@ def report(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``sharpe``: mean over seeds, by ``train``, ``validation`` and ``test``; ``by_seed``: the test's; ``interval``
-        of a single seed's test Sharpe ratio, the first's; ``difference``: test Sharpe less that of ``prices``, low,
-        high; ``versus_hold``: the same against holding all assets. None where undefined.
+        ``sharpe``: mean over seeds, by ``train``, ``validation`` and the test group; ``by_seed``: the test's;
+        ``difference``: test Sharpe less that of ``prices``, low, high; ``versus_hold``: the same against holding all
+        assets. None where undefined. Holding them has a row of its own, with the ``interval`` of its test Sharpe.
     """
     rows = []
     for market in dict.fromkeys(run["market"] for run in runs):
@@ -27,42 +29,34 @@ def report(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         for group in (name for name in GROUPS if name in of_market[0]["returns"]):
             base = _returns(of_market, "prices", group)
             hold = np.array(of_market[0]["hold"][group])
+            place = {"market": market, "group": group}
             for variant in dict.fromkeys(run["variant"] for run in of_market):
                 own = [run for run in of_market if run["variant"] == variant]
-                returns = _returns(own, variant, group)
-                paired = base is not None and variant != "prices" and returns.shape == base.shape
-                rows.append(
-                    {
-                        "market": market,
-                        "group": group,
-                        "variant": variant,
-                        "sharpe": {
-                            name: _mean([run["sharpe"][name] for run in own])
-                            for name in ("train", "validation", group)
-                        },
-                        "by_seed": [run["sharpe"][group] for run in own],
-                        "mean_weight": _mean([run["mean_weight"][group] for run in own]),
-                        "difference": _nulls(sharpe_difference_interval(returns, base)) if paired else None,
-                        "versus_hold": _nulls(
-                            sharpe_difference_interval(returns, np.repeat(hold[:, None], returns.shape[1], 1))
-                        ),
-                        "tokens": own[0]["tokens"],
-                        "seconds": [run["seconds"] for run in own],
-                    }
-                )
-            rows.append(
-                {
-                    "market": market,
-                    "group": group,
-                    "variant": "buy and hold",
-                    "sharpe": {
-                        name: float(sharpe_ratio(np.array(of_market[0]["hold"][name])))
-                        for name in ("train", "validation", group)
-                    },
-                    "interval": _nulls(sharpe_interval(hold)),
-                }
-            )
+                rows.append({**place, "variant": variant, **_row(own, group, variant, base, hold)})
+            rows.append({**place, "variant": HOLD, **_hold_row(of_market[0]["hold"], group)})
     return rows
+
+
+def _row(runs: Sequence[dict[str, Any]], group: str, variant: str, base: Any, hold: np.ndarray) -> dict[str, Any]:
+    returns = _returns(runs, variant, group)
+    paired = base is not None and variant != "prices" and returns.shape == base.shape
+    held = np.repeat(hold[:, None], returns.shape[1], axis=1)
+    return {
+        "sharpe": {name: _mean([run["sharpe"][name] for run in runs]) for name in (*BEFORE, group)},
+        "by_seed": [run["sharpe"][group] for run in runs],
+        "mean_weight": _mean([run["mean_weight"][group] for run in runs]),
+        "difference": _nulls(sharpe_difference_interval(returns, base)) if paired else None,
+        "versus_hold": _nulls(sharpe_difference_interval(returns, held)),
+        "tokens": runs[0]["tokens"],
+        "seconds": [run["seconds"] for run in runs],
+    }
+
+
+def _hold_row(hold: dict[str, Any], group: str) -> dict[str, Any]:
+    return {
+        "sharpe": {name: float(sharpe_ratio(np.array(hold[name]))) for name in (*BEFORE, group)},
+        "interval": _nulls(sharpe_interval(np.array(hold[group]))),
+    }
 
 
 def tables(figures: dict[str, Any]) -> list[Any]:
@@ -87,8 +81,8 @@ def tables(figures: dict[str, Any]) -> list[Any]:
 
 
 def _rest(row: dict[str, Any]) -> list[str]:
-    if row["variant"] == "buy and hold":
-        return ["", "", "", "1.00", ""]
+    if row["variant"] == HOLD:
+        return ["", "", "", "+1.00", ""]
     return [
         " ".join(_number(value) for value in row["by_seed"]),
         _interval(row["difference"]),

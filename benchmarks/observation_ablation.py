@@ -2,14 +2,15 @@
 
 python -m benchmarks.observation_ablation --investor-bench FOLDER --stocknet FOLDER
 
-Two markets: MSFT of INVESTOR-BENCH (one stock, long news, filings) and a pool of StockNet's stocks (tweets, no filings),
-tested on later dates and on stocks that training never saw. Every variant shows three past returns and one more part;
-`soft` hands the numbers to the trained layers as soft tokens instead. Prompts have at most 100 tokens. All else is that of
-recipes/stocknet/pooled.yaml: exact gradient, reward timing_return, 5 bp commission, texts known after the close.
+Two markets: MSFT of INVESTOR-BENCH (one stock, long news, filings) and a pool of StockNet's stocks (tweets, no
+filings), tested on later dates and on stocks that training never saw. Every variant shows three past returns and one
+more part; `soft` hands the numbers to the trained layers as soft tokens instead. Prompts have at most 100 tokens. All
+else is that of recipes/stocknet/pooled.yaml: exact gradient, reward timing_return, 5 bp commission, texts known after
+the close.
 
-The table gives the test Sharpe ratio of an equal-weight portfolio of the greedy accounts, mean over seeds, and its difference
-to `prices`: paired by day and seed, 95 % interval by the stationary bootstrap. The interval says what other days would do to
-it; the spread of the seeds stands beside it.
+The table gives the test Sharpe ratio of an equal-weight portfolio of the greedy accounts, mean over seeds, and its
+difference to `prices`: paired by day and seed, 95 % interval by the stationary bootstrap. The interval says what other
+days would do to it; the spread of the seeds stands beside it.
 
 A run that is finished is not run again, one that was interrupted goes on from its last checkpoint. More: `--seeds 10`,
 `--symbols all --steps 400`.

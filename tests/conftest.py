@@ -94,8 +94,11 @@ def tiny_model(tokenizer: PreTrainedTokenizerFast) -> Callable[..., PreTrainedMo
 def tiny_policy(tiny_model, tokenizer) -> Callable[..., LLMPolicy]:
     """Build a policy around a tiny model."""
 
-    def build(tuning: Tuning = TOP_TWO, words=WORDS, value_head: bool = False, **model: object) -> LLMPolicy:
-        return LLMPolicy(tiny_model(**model), tokenizer, words, tuning, base_model="tiny", value_head=value_head)
+    def build(
+        tuning: Tuning = TOP_TWO, words=WORDS, value_head: bool = False, soft=None, **model: object
+    ) -> LLMPolicy:
+        extras = {"value_head": value_head, "soft": soft}
+        return LLMPolicy(tiny_model(**model), tokenizer, words, tuning, base_model="tiny", **extras)
 
     return build
 

@@ -13,7 +13,7 @@ from flag_trl.accounts import PositionScheme
 from flag_trl.agent.decision import Decision, choose
 from flag_trl.agent.table import PolicyTable
 from flag_trl.observations import Markets, Observation, ObservationConfig, Observer
-from flag_trl.policy import LLMPolicy
+from flag_trl.policy import LLMPolicy, SoftInput, SoftTokens
 from flag_trl.prompts import Prompt, PromptBuilder
 
 AGENT_FILE = "agent.json"
@@ -40,8 +40,8 @@ class States:
 
     @property
     def segments(self) -> list[tuple[tuple[int, ...], ...]]:
-        """Token segments of each distinct state."""
-        return [prompt.segments for prompt in self.prompts]
+        """Token segments of each distinct state, as the policy takes them."""
+        return [_with_numbers(prompt) for prompt in self.prompts]
 
 
 class Agent:
@@ -71,7 +71,13 @@ class Agent:
         self.policy = policy
         self.observation = observation
         words = dict(zip(policy.actions.names, policy.actions.words, strict=True))
-        self.prompts = PromptBuilder(policy.tokenizer, words, template)
+        shown = None if observation.soft_input is None else SoftInput(*observation.soft_input)
+        if shown != policy.soft:
+            raise ValueError(
+                f"the observation has soft tokens {shown}, the policy {policy.soft}; build the policy with "
+                "LLMPolicy(..., soft=SoftInput(*observation.soft_input)), or the observation with numbers text"
+            )
+        self.prompts = PromptBuilder(policy.tokenizer, words, template, observation.soft_tokens if shown else 0)
         self.trained_on: dict[str, str] | None = None
 
     def check_actions(self, scheme: PositionScheme) -> None:
@@ -165,3 +171,11 @@ class Agent:
         agent = cls(policy, ObservationConfig(**saved["observation"]), saved["template"])
         agent.trained_on = saved["trained_on"]
         return agent
+
+
+def _with_numbers(prompt: Prompt) -> tuple[tuple[int, ...], ...]:
+    """A prompt's segments, with its numbers at the place that is kept for them."""
+    if prompt.numbers is None:
+        return prompt.segments
+    *before, place, account = prompt.segments
+    return (*before, SoftTokens(place, prompt.numbers.values), account)

@@ -122,8 +122,8 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         lacking = [] if reward != "timing_return" else [name for name in self.symbols if name not in (drift or {})]
         if lacking:
             raise ValueError(
-                f"reward timing_return needs the mean log return of {', '.join(lacking)}: give drift, or take the rules "
-                "of TradingRules.with_drift"
+                f"reward timing_return needs the mean log return of {', '.join(lacking)}: give drift, or take the "
+                "rules of TradingRules.with_drift"
             )
         self._drift = np.array([(drift or {}).get(name, 0.0) for name in self.symbols])
         n_actions = len(scheme.actions)

@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 from flag_trl.observations.indicators import Indicator
 
+NUMBERS_PER_BAR = 5
+NumberForm = Literal["text", "soft", "both"]
 NewsSelector = Literal["latest", "relevance", "novelty", "combined"]
 
 
@@ -22,6 +24,11 @@ class ObservationConfig:
         How many of the latest one-bar returns are written out, oldest first.
     indicators : sequence of str
         Names with their look-back, such as ``rsi14``; see `flag_trl.observations.indicators.KINDS`.
+    numbers : {"text", "soft", "both"}
+        Whether returns and indicators are written out, or handed to the trained layers as numbers: a few soft tokens
+        made of the last bars' prices and volumes and of the indicators; or both.
+    soft_tokens, soft_bars : int
+        How many soft tokens, and of how many bars.
     weekday : bool
         Whether the day of the week is named.
     news_items : int
@@ -48,6 +55,9 @@ class ObservationConfig:
 
     past_returns: int = 5
     indicators: Sequence[str] = ("momentum20", "volatility20")
+    numbers: NumberForm = "text"
+    soft_tokens: int = 4
+    soft_bars: int = 20
     weekday: bool = False
     news_items: int = 0
     news_budget: int = 60
@@ -70,6 +80,18 @@ class ObservationConfig:
         if self.news_selector not in get_args(NewsSelector):
             choices = ", ".join(get_args(NewsSelector))
             raise ValueError(f"news_selector is {self.news_selector!r}; choose one of {choices}")
+        if self.numbers not in get_args(NumberForm):
+            raise ValueError(f"numbers is {self.numbers!r}; choose one of {', '.join(get_args(NumberForm))}")
+        for name in ("soft_tokens", "soft_bars"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more, or choose numbers: text")
         for name in ("past_returns", "news_items", "news_budget", "filing_budget"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it counts and cannot be negative")
+
+    @property
+    def soft_input(self) -> tuple[int, int] | None:
+        """Soft tokens of an observation, and how many numbers they are made of; None where all numbers are text."""
+        if self.numbers == "text":
+            return None
+        return self.soft_tokens, NUMBERS_PER_BAR * self.soft_bars + 1 + len(self.indicators)

@@ -64,7 +64,8 @@ def market_parts(view: MarketView, config: ObservationConfig, length: Length) ->
     Only ratios appear: the level of an adjusted price contains the dividends paid after the day. Where the history is
     shorter than a look-back, the numbers that need it are left out.
     """
-    indicators = [written for name in config.indicators if (written := Indicator.parse(name).write(view))]
+    named = config.indicators if config.numbers != "soft" else ()
+    indicators = [written for name in named if (written := Indicator.parse(name).write(view))]
     parts = [
         TextPart("prices", _prices(view, config)),
         TextPart("indicators", " ".join(indicators)),
@@ -77,6 +78,8 @@ def market_parts(view: MarketView, config: ObservationConfig, length: Length) ->
 
 def _prices(view: MarketView, config: ObservationConfig) -> str:
     """Symbol and latest one-bar returns, in tenths of a percent."""
+    if config.numbers == "soft":
+        return f"{view.symbol}."
     close = view.close[-1 - config.past_returns :]
     returns = close[1:] / close[:-1] - 1.0
     latest = " ".join(per_mille(r) for r in returns)

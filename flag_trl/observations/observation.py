@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from flag_trl.observations.numbers import Numbers
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -15,8 +17,11 @@ class Observation:
         What the account holds; the only part that differs between accounts on the same day.
     legal : tuple of bool
         Which actions the account can execute, by action id.
+    numbers : Numbers, optional
+        Prices and indicators as numbers; depends on the symbol and the day alone.
     """
 
     market_text: str
     account_text: str
     legal: tuple[bool, ...]
+    numbers: Numbers | None = None

@@ -7,9 +7,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from flag_trl.accounts import POSITION_NAMES, PositionScheme
-from flag_trl.data import MarketData
+from flag_trl.data import MarketData, MarketView
 from flag_trl.observations.config import ObservationConfig
 from flag_trl.observations.market_text import TextPart, market_parts, market_text
+from flag_trl.observations.numbers import Numbers, market_numbers
 from flag_trl.observations.observation import Observation
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Observer:
         self._after_close = fill == "next_open"
         self._length = length
         self._market_texts: dict[tuple[int, int], str] = {}
+        self._numbers: dict[tuple[int, int], Numbers] = {}
         self._short: set[str] = set()
 
     def observe(self, raw: Mapping[str, np.ndarray]) -> list[Observation]:
@@ -61,7 +63,7 @@ class Observer:
         """
         legal = raw["legal"].astype(bool)
         return [
-            Observation(self.market_text(int(symbol), int(bar)), self._account_text(raw, i), tuple(legal[i].tolist()))
+            self._observation(int(symbol), int(bar), self._account_text(raw, i), legal[i])
             for i, (symbol, bar) in enumerate(zip(raw["symbol"], raw["bar"], strict=True))
         ]
 
@@ -90,7 +92,7 @@ class Observer:
         number = self._symbols.index(symbol)
         legal = scheme.legal_actions(np.array(scheme.positions))
         return [
-            Observation(self.market_text(number, bar), _position_text(position), tuple(allowed.tolist()))
+            self._observation(number, bar, _position_text(position), allowed)
             for bar in range(start, start + length)
             for position, allowed in zip(scheme.positions, legal, strict=True)
             if bar > start or position == 0
@@ -112,8 +114,23 @@ class Observer:
 
     def market_parts(self, symbol: int, bar: int) -> list[TextPart]:
         """What the market part of one day is made of, and what did not fit."""
-        view = self._markets[symbol].as_of(bar, after_close=self._after_close)
-        return market_parts(view, self._config, self._length)
+        return market_parts(self._view(symbol, bar), self._config, self._length)
+
+    def _observation(self, symbol: int, bar: int, account_text: str, legal: np.ndarray) -> Observation:
+        market = self.market_text(symbol, bar)
+        return Observation(market, account_text, tuple(legal.tolist()), self._market_numbers(symbol, bar))
+
+    def _market_numbers(self, symbol: int, bar: int) -> Numbers | None:
+        """What of one day is handed over as numbers; a function of symbol and day alone."""
+        if self._config.soft_input is None:
+            return None
+        key = (symbol, bar)
+        if key not in self._numbers:
+            self._numbers[key] = market_numbers(self._view(symbol, bar), self._config)
+        return self._numbers[key]
+
+    def _view(self, symbol: int, bar: int) -> MarketView:
+        return self._markets[symbol].as_of(bar, after_close=self._after_close)
 
     def _report(self, symbol: int, bar: int, parts: list[TextPart]) -> None:
         """Log what did not fit: the first day of each part as a warning, the others for those who look closer."""

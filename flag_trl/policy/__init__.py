@@ -3,7 +3,8 @@
 from flag_trl.policy.actions import ActionTokens
 from flag_trl.policy.engine import Engine, Outputs, Precision
 from flag_trl.policy.llm import LLMPolicy
+from flag_trl.policy.soft import SoftInput, SoftTokens
 from flag_trl.policy.tree import Share
 from flag_trl.policy.tuning import Tuning
 
-__all__ = ["ActionTokens", "Engine", "LLMPolicy", "Outputs", "Precision", "Share", "Tuning"]
+__all__ = ["ActionTokens", "Engine", "LLMPolicy", "Outputs", "Precision", "Share", "SoftInput", "SoftTokens", "Tuning"]

@@ -15,6 +15,7 @@ from flag_trl.policy.actions import ActionTokens
 from flag_trl.policy.engine import AUTOCAST, Batch, Engine, Outputs
 from flag_trl.policy.layers import TreePass
 from flag_trl.policy.saved import SavedPolicy, read_weights
+from flag_trl.policy.soft import NumberEncoder, SoftInput
 from flag_trl.policy.tree import PromptTree, Segments, TreeBatch
 from flag_trl.policy.trunk_cache import TrunkCache, trunk_fingerprint
 from flag_trl.policy.tuning import Tuning, apply_tuning, decoder
@@ -42,6 +43,9 @@ class LLMPolicy(nn.Module):
     value_head : bool
         Whether to add a linear head that predicts the return-to-go from the last hidden state, brought to length one.
         It starts at zero, trains and is saved with the rest.
+    soft : SoftInput, optional
+        Whether prompts hold `SoftTokens`, and of which sizes. What they add is computed from their numbers by a small
+        `NumberEncoder` at the trunk's upper boundary; it starts at zero, trains and is saved with the rest.
 
     Attributes
     ----------
@@ -60,6 +64,7 @@ class LLMPolicy(nn.Module):
         base_model: str | None = None,
         revision: str | None = None,
         value_head: bool = False,
+        soft: SoftInput | None = None,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
@@ -78,6 +83,9 @@ class LLMPolicy(nn.Module):
             self.value_head = nn.Linear(self.config.hidden_size, 1, device=self.device)
             nn.init.zeros_(self.value_head.weight)
             nn.init.zeros_(self.value_head.bias)
+        self.number_encoder: NumberEncoder | None = None
+        if soft is not None:
+            self.number_encoder = NumberEncoder(soft, self.config.hidden_size).to(self.device)
         # It is handed keys and values to read, never to extend, so they may stay where layers are checkpointed.
         decoder(self.model).layers[-1]._can_checkpoint_with_cache = True
         self._initial = {
@@ -93,6 +101,7 @@ class LLMPolicy(nn.Module):
         dtype: torch.dtype = torch.float32,
         revision: str | None = None,
         value_head: bool = False,
+        soft: SoftInput | None = None,
     ) -> "LLMPolicy":
         """Load a base model from a folder or the Hub, or a folder written by `save_pretrained`.
 
@@ -101,7 +110,7 @@ class LLMPolicy(nn.Module):
         Parameters
         ----------
         name_or_path : str or Path
-        words, tuning, value_head
+        words, tuning, value_head, soft
             As in the constructor. A saved policy brings its own.
         dtype : torch.dtype
             Of all weights.
@@ -118,9 +127,9 @@ class LLMPolicy(nn.Module):
         folder = Path(name_or_path)
         saved = SavedPolicy.read(folder)
         if saved is not None:
-            saved.check(folder, words, tuning, value_head)
+            saved.check(folder, words, tuning, value_head, soft)
             base = saved.base_model, saved.words, saved.tuning, dtype, saved.revision
-            policy = cls.from_pretrained(*base, value_head=saved.value_head)
+            policy = cls.from_pretrained(*base, value_head=saved.value_head, soft=saved.soft)
             policy.load_trained(folder)
             return policy
         if not folder.is_dir() and str(name_or_path).startswith((".", "/", "models/", "outputs/")):
@@ -137,7 +146,8 @@ class LLMPolicy(nn.Module):
             revision=revision or "main",
             quantization_config=tuning.quantization(layers),
         )
-        return cls(model, tokenizer, words or TRADING_WORDS, tuning, str(name_or_path), revision, value_head)
+        named = words or TRADING_WORDS
+        return cls(model, tokenizer, named, tuning, str(name_or_path), revision, value_head, soft)
 
     def save_pretrained(self, folder: str | Path, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
         """Write the trained weights alone (safetensors) and what is needed to put them back onto the base model.
@@ -153,7 +163,8 @@ class LLMPolicy(nn.Module):
             raise ValueError("the policy does not know its base model; give LLMPolicy base_model=, a folder or Hub id")
         state = dict(self.state_dict()) if state_dict is None else state_dict
         words = dict(zip(self.actions.names, self.actions.words, strict=True))
-        described = SavedPolicy(self.base_model, self.revision, words, self.tuning, self.value_head is not None)
+        head, soft = self.value_head is not None, self.soft
+        described = SavedPolicy(self.base_model, self.revision, words, self.tuning, head, soft)
         described.write(Path(folder), {name: state[name] for name in self.trainable_names})
 
     def load_trained(self, folder: str | Path) -> None:
@@ -170,6 +181,11 @@ class LLMPolicy(nn.Module):
     def trainable_names(self) -> list[str]:
         """Names of the trained parameters."""
         return [name for name, parameter in self.named_parameters() if parameter.requires_grad]
+
+    @property
+    def soft(self) -> SoftInput | None:
+        """Sizes of the soft tokens; None where prompts have none."""
+        return None if self.number_encoder is None else self.number_encoder.size
 
     @property
     def config(self) -> Any:
@@ -233,6 +249,8 @@ class LLMPolicy(nn.Module):
             if hidden is None:
                 with nullcontext() if self.tuning.method == "full" else torch.no_grad():
                     hidden = layers.trunk(self.trunk_depth)
+            if self.number_encoder is not None and "soft_numbers" in batch:
+                hidden = self.number_encoder(hidden, batch["soft_numbers"], batch["soft_places"])
             states = layers.top(self.trunk_depth, hidden)[batch["answers"]]
         nodes = self.actions.nodes
         logits = [self._head_rows(states[:, k], node.children) for k, node in enumerate(nodes)]
@@ -322,6 +340,8 @@ class LLMPolicy(nn.Module):
         cache = self.cache
         if cache is None or cache.full:
             return
+        # Below the boundary soft tokens are what holds their place, and prompts that differ in numbers alone are one.
+        prompts = list(dict.fromkeys(tuple(map(tuple, prompt)) for prompt in prompts))
         tree = PromptTree(prompts, self._prefixes, "prefixes")
         lacking = {segment for segment in tree.segments() if segment.key not in cache}
         new = [i for i, ends in enumerate(tree.ends) if any(not lacking.isdisjoint(end.path()) for end in ends)]
@@ -391,16 +411,13 @@ class LLMPolicy(nn.Module):
     @contextmanager
     def _reference(self) -> Iterator[None]:
         """Within this context the policy is the model as it was before training."""
-        if self.tuning.has_adapters:
-            with self.model.disable_adapter():
-                yield
-            return
-        trained = {name: p.data for name, p in self.named_parameters() if p.requires_grad}
+        trained = {name: p.data for name, p in self.named_parameters() if name in self._initial}
         try:
             for name, parameter in self.named_parameters():
                 if name in self._initial:
                     parameter.data = self._initial[name].to(parameter.device)
-            yield
+            with self.model.disable_adapter() if self.tuning.has_adapters else nullcontext():
+                yield
         finally:
             for name, parameter in self.named_parameters():
                 if name in trained:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from flag_trl.policy.soft import SoftInput
 from flag_trl.policy.tuning import Tuning
 
 CONFIG_FILE = "policy.json"
@@ -23,6 +24,7 @@ class SavedPolicy:
     words: dict[str, str]
     tuning: Tuning
     value_head: bool
+    soft: SoftInput | None
 
     @classmethod
     def read(cls, folder: Path) -> "SavedPolicy | None":
@@ -34,7 +36,8 @@ class SavedPolicy:
         odd = sorted(saved.keys() ^ {field.name for field in fields(cls)})
         if odd:
             raise ValueError(f"{file}: {', '.join(odd)} missing or unknown; save it anew with this version")
-        return cls(**{**saved, "tuning": Tuning(**saved["tuning"])})
+        soft = saved["soft"] and SoftInput(**saved["soft"])
+        return cls(**{**saved, "tuning": Tuning(**saved["tuning"]), "soft": soft})
 
     def write(self, folder: Path, trained: Mapping[str, torch.Tensor]) -> None:
         """Write the description and the trained weights (safetensors); the folder is made if it is not there."""
@@ -43,13 +46,22 @@ class SavedPolicy:
         save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
         (folder / CONFIG_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
-    def check(self, folder: Path, words: Mapping[str, str] | None, tuning: Tuning | None, value_head: bool) -> None:
+    def check(
+        self,
+        folder: Path,
+        words: Mapping[str, str] | None,
+        tuning: Tuning | None,
+        value_head: bool,
+        soft: SoftInput | None,
+    ) -> None:
         """Raise ValueError where something else is asked for than what the folder holds."""
         if words not in (None, self.words) or tuning not in (None, self.tuning):
             raise ValueError(
                 f"{folder} holds a policy with words {self.words} and {self.tuning}, but {words} and {tuning} were "
                 "asked for; leave them out to load it as it is, or name its base model"
             )
+        if soft not in (None, self.soft):
+            raise ValueError(f"{folder} holds a policy with soft tokens {self.soft}, but {soft} were asked for")
         if value_head and not self.value_head:
             raise ValueError(
                 f"{folder} holds a policy that was trained without a value head; use another baseline than value, or "

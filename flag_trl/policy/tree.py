@@ -12,6 +12,8 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
+from flag_trl.policy.soft import SoftTokens
+
 Segments = Sequence[tuple[int, ...]]
 Share = Literal["prefixes", "states", "none"]
 SHARES = get_args(Share)
@@ -85,7 +87,8 @@ class TreeBatch:
         ``input_ids`` and ``positions``, shape (B, L); ``paths``, shape (B, L, D): the numbers of the segments from the
         top of the tree to the token's own, then zeros (minus one on padding); ``queries``, shape (B, Q): tokens of
         each row whose outputs are read; ``answers``, shape (U, K): for each prompt and each branching node of the
-        actions, where in the flattened queries its output stands.
+        actions, where in the flattened queries its output stands. With soft tokens also ``soft_numbers``, shape
+        (S, K), and ``soft_places``, shape (S, n): their numbers, and where in the flattened tokens they stand.
     """
 
     segments: list[list[Segment]]
@@ -240,6 +243,7 @@ class PromptTree:
             "positions": torch.from_numpy(positions),
             "paths": torch.from_numpy(_paths(rows, chains, length)),
             **self._reads(prompts, place),
+            **_soft(rows, length),
         }
         return TreeBatch([row.segments for row in rows], np.array(prompts), tensors)
 
@@ -271,3 +275,21 @@ def _paths(rows: list[Row], chains: list[dict[Segment, list[int]]], length: int)
             paths[b, offset:stop] = chain + [0] * (depth - len(chain))
             offset = stop
     return paths
+
+
+def _soft(rows: list[Row], length: int) -> dict[str, torch.Tensor]:
+    """``soft_numbers`` and ``soft_places`` of a `TreeBatch`; nothing where no segment has any."""
+    numbers, places = [], []
+    for b, row in enumerate(rows):
+        offset = b * length
+        for segment in row.segments:
+            if isinstance(segment.tokens, SoftTokens):
+                numbers.append(segment.tokens.numbers)
+                places.append(np.arange(offset, offset + len(segment.tokens)))
+            offset += len(segment.tokens)
+    if not numbers:
+        return {}
+    return {
+        "soft_numbers": torch.from_numpy(np.stack(numbers)),
+        "soft_places": torch.from_numpy(np.stack(places).astype(np.int64)),
+    }

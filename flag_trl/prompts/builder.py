@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from flag_trl.observations import Observation
+from flag_trl.observations import Numbers, Observation
 
 _MARKET, _ACCOUNT = "\ue000market\ue000", "\ue000account\ue000"
 BLOCKS = ("system", "user", "account")
@@ -23,13 +23,16 @@ class Prompt(NamedTuple):
     ----------
     segments : tuple of tuple of int
         Tokens of the task, of the market part and of the account part, each with the template's text behind it:
-        prompts of a day share the first two, and all prompts the first.
+        prompts of a day share the first two, and all prompts the first. Where there are `numbers`, the last but one
+        holds the place of the soft tokens made of them.
     legal : tuple of bool
         Which actions may be taken, by action id.
+    numbers : Numbers, optional
     """
 
     segments: tuple[tuple[int, ...], ...]
     legal: tuple[bool, ...]
+    numbers: Numbers | None = None
 
     @property
     def token_ids(self) -> tuple[int, ...]:
@@ -49,6 +52,8 @@ class PromptBuilder:
         Action name to the word that the policy says, in action-id order.
     template : str, optional
         Jinja text with the blocks ``system``, ``user`` and ``account``; by default the package's own.
+    soft_tokens : int
+        How many hold the place of an observation's numbers, between market and account.
 
     Raises
     ------
@@ -56,7 +61,9 @@ class PromptBuilder:
         If the template lacks a block, puts the account before the market, or the tokenizer has no chat template.
     """
 
-    def __init__(self, tokenizer: Any, words: Mapping[str, str], template: str | None = None) -> None:
+    def __init__(
+        self, tokenizer: Any, words: Mapping[str, str], template: str | None = None, soft_tokens: int = 0
+    ) -> None:
         self.tokenizer = tokenizer
         self.template = template or files(__package__).joinpath("default.jinja").read_text()
         self._words = tuple(words.values())
@@ -69,14 +76,17 @@ class PromptBuilder:
             )
         self._head, self._middle, self._tail = (self._control_ids(part) for part in self._fixed_parts())
         self._data_ids = lru_cache(maxsize=65536)(self._encode_data)
+        # Line breaks say nothing by themselves.
+        self._place = self._encode_data("\n")[-1:] * soft_tokens
         self._market_ids = lru_cache(maxsize=65536)(lambda text: self._data_ids(text) + self._middle)
         self._account_ids = lru_cache(maxsize=65536)(lambda text: self._data_ids(text) + self._tail)
 
     def build(self, observation: Observation) -> Prompt:
         """Tokenise one observation: task and market first, the account part last."""
         market, account = self.texts(observation)
-        segments = self._head, self._market_ids(market), self._account_ids(account)
-        return Prompt(segments, observation.legal)
+        place = () if observation.numbers is None else (self._place,)
+        segments = (self._head, self._market_ids(market), *place, self._account_ids(account))
+        return Prompt(segments, observation.legal, observation.numbers)
 
     def texts(self, observation: Observation) -> tuple[str, str]:
         """The market part and the account part as they are tokenised."""
@@ -90,10 +100,11 @@ class PromptBuilder:
             ("task", self._head),
             ("market", self._data_ids(market)),
             ("between", self._middle),
+            ("soft", () if observation.numbers is None else self._place),
             ("account", self._data_ids(account)),
             ("answer", self._tail),
         ]
-        return [(name, self.tokenizer.decode(list(ids)), len(ids)) for name, ids in named]
+        return [(name, self.tokenizer.decode(list(ids)), len(ids)) for name, ids in named if ids or name != "soft"]
 
     def count_tokens(self, text: str) -> int:
         """Tokens that a piece of data takes."""

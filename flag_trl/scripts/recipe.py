@@ -14,9 +14,9 @@ from flag_trl.accounts import Costs, position_scheme
 from flag_trl.agent import Agent
 from flag_trl.data import MarketData, Period, TextKnown, check_disjoint, load_market
 from flag_trl.envs import FillAt, RewardName, TradingRules
-from flag_trl.observations import NewsSelector, ObservationConfig
+from flag_trl.observations import NewsSelector, NumberForm, ObservationConfig
 from flag_trl.observations.indicators import KINDS
-from flag_trl.policy import LLMPolicy, Tuning
+from flag_trl.policy import LLMPolicy, SoftInput, Tuning
 from flag_trl.prompts import read_template
 from flag_trl.trainer import FlagConfig
 
@@ -114,6 +114,11 @@ class PolicyArguments:
         default_factory=lambda: ["momentum20", "volatility20"],
         metadata={"help": f"Indicators and their look-back in bars; there are {', '.join(KINDS)}."},
     )
+    numbers: NumberForm = field(
+        default="text", metadata={"help": "Returns and indicators as text, as soft tokens made of numbers, or both."}
+    )
+    soft_tokens: int = field(default=4, metadata={"help": "How many soft tokens."})
+    soft_bars: int = field(default=20, metadata={"help": "Bars that they are made of."})
     weekday: bool = field(default=False, metadata={"help": "Name the day of the week."})
     news_items: int = field(default=0, metadata={"help": "At most so many of the day's news are shown."})
     news_budget: int = field(default=60, metadata={"help": "Tokens that they may take together."})
@@ -216,15 +221,17 @@ class Recipe:
             args.lora_alpha,
             args.trunk_bits,
         )
+        observation = self.observation()
         policy = LLMPolicy.from_pretrained(
             args.model_name_or_path,
             {name: args.words.get(name, name) for name in actions},
             tuning,
             value_head=self.training.baseline == "value",
+            soft=None if observation.soft_input is None else SoftInput(*observation.soft_input),
         )
         policy.to(self.training.device)
         template = read_template(args.prompt_template)
-        return Agent(policy, self.observation(), template)
+        return Agent(policy, observation, template)
 
     def observation(self) -> ObservationConfig:
         """What the agent is shown."""
@@ -232,6 +239,9 @@ class Recipe:
         return ObservationConfig(
             past_returns=args.past_returns,
             indicators=args.indicators,
+            numbers=args.numbers,
+            soft_tokens=args.soft_tokens,
+            soft_bars=args.soft_bars,
             weekday=args.weekday,
             news_items=args.news_items,
             news_budget=args.news_budget,

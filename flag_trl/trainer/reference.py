@@ -29,7 +29,8 @@ class ReferenceLogProbs:
         keys = [_key(prompt) for prompt in states.prompts]
         new = [i for i, key in enumerate(keys) if key not in self._rows]
         if new:
-            prompts = [states.prompts[i].segments for i in new]
+            segments = states.segments
+            prompts = [segments[i] for i in new]
             rows = self._policy.evaluate(prompts, states.legal[new], reference=True).log_probs.numpy()
             self._rows.update(zip((keys[i] for i in new), rows, strict=True))
         return np.stack([self._rows[key] for key in keys])
@@ -49,6 +50,7 @@ class ReferenceLogProbs:
 
 
 def _key(prompt: Prompt) -> bytes:
-    """A digest of a state's tokens and legal actions."""
+    """A digest of a state's tokens, legal actions and numbers."""
     content = np.array([len(prompt.legal), *prompt.legal, *prompt.token_ids], dtype=np.int64)
-    return blake2b(content.tobytes(), digest_size=16).digest()
+    numbers = b"" if prompt.numbers is None else prompt.numbers.values.tobytes()
+    return blake2b(content.tobytes() + numbers, digest_size=16).digest()

@@ -10,6 +10,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from flag_trl.agent import States
+from flag_trl.observations import Numbers
 from flag_trl.policy import LLMPolicy
 from flag_trl.prompts import Prompt
 
@@ -42,9 +43,9 @@ class Samples:
         """
         if count == 1:
             return self
-        days: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+        days: dict[Any, list[int]] = {}
         for row, prompt in enumerate(self.states.prompts):
-            days.setdefault(prompt.segments[:-1] or prompt.segments, []).append(row)
+            days.setdefault((prompt.segments[:-1] or prompt.segments, prompt.numbers), []).append(row)
         order = np.random.Generator(np.random.Philox(np.random.SeedSequence(key))).permutation(len(days))
         groups = list(days.values())
         if len(groups) < count:
@@ -100,6 +101,9 @@ class Samples:
             "left": np.array([left]),
             **{f"values/{name}": np.ascontiguousarray(values) for name, values in self.values.items()},
         }
+        numbers = [prompt.numbers.values for prompt in self.states.prompts if prompt.numbers is not None]
+        if numbers:
+            arrays["numbers"] = np.stack(numbers)
         if self.reference is not None:
             arrays["reference"] = self.reference
         save_file(arrays, file)
@@ -114,9 +118,12 @@ class Samples:
             tuple(tokens[end - n : end]) for n, end in zip(arrays["segment_lengths"].tolist(), ends, strict=True)
         ]
         last = np.cumsum(arrays["segments"])
+        numbers = [Numbers(values) for values in arrays["numbers"]] if "numbers" in arrays else [None] * len(last)
         prompts = [
-            Prompt(tuple(pieces[end - n : end]), tuple(legal))
-            for n, end, legal in zip(arrays["segments"].tolist(), last, arrays["legal"].tolist(), strict=True)
+            Prompt(tuple(pieces[end - n : end]), tuple(legal), own)
+            for n, end, legal, own in zip(
+                arrays["segments"].tolist(), last, arrays["legal"].tolist(), numbers, strict=True
+            )
         ]
         values = {name.removeprefix("values/"): a for name, a in arrays.items() if name.startswith("values/")}
         denominator = float(arrays["denominator"][0])

@@ -9,7 +9,7 @@ from flag_trl.agent import Agent, play
 from flag_trl.data import Window
 from flag_trl.envs import TradingRules
 from flag_trl.observations import Observation, ObservationConfig, Observer
-from flag_trl.policy import LLMPolicy, Tuning
+from flag_trl.policy import LLMPolicy, SoftInput, Tuning
 
 ALL = (True, True, True)
 SEEN = [
@@ -135,3 +135,30 @@ def test_endless_account_texts_have_no_table(walk) -> None:
     observer = Observer({"AAA": walk()}, ObservationConfig(account_text="full"), "next_open")
     with pytest.raises(ValueError, match="no end of states; choose position"):
         observer.every_state("AAA", 25, 3, Signed())
+
+
+@pytest.mark.parametrize("numbers", ["soft", "both"])
+def test_days_that_differ_in_numbers_alone_are_decided_apart_and_come_back(
+    numbers, tiny_policy, tiny_model, tokenizer, walk, tmp_path
+) -> None:
+    tiny_model().save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    shown = ObservationConfig(past_returns=0, indicators=("momentum5",), numbers=numbers, soft_tokens=3, soft_bars=4)
+    agent = Agent(tiny_policy(soft=SoftInput(*shown.soft_input)), shown)
+    torch.nn.init.normal_(agent.policy.number_encoder.write.weight, std=0.5)
+    seen = agent.observer({"AAA": walk()}, "same_close").every_state("AAA", 30, 4, AllIn())
+    texts = {observation.market_text for observation in seen}
+    assert len(texts) == 1 if numbers == "soft" else len(texts) > 1
+    assert len(agent.encode(seen).prompts) == 7
+    found = agent.decide(seen).probabilities
+    assert len(np.unique(found[[0, 1, 3, 5], 2].round(6))) == 4
+    agent.policy.base_model = str(tmp_path / "base")
+    agent.save(tmp_path / "agent")
+    back = Agent.from_pretrained(tmp_path / "agent")
+    assert back.observation == shown
+    assert np.array_equal(back.decide(seen).probabilities, found)
+
+
+def test_an_observation_with_soft_tokens_needs_a_policy_with_them(tiny_policy) -> None:
+    with pytest.raises(ValueError, match="soft=SoftInput"):
+        Agent(tiny_policy(), ObservationConfig(numbers="soft"))

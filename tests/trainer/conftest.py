@@ -13,7 +13,7 @@ from flag_trl.agent import Agent
 from flag_trl.data import MarketData, Period, Window, episode_dataset
 from flag_trl.envs import TradingRules
 from flag_trl.observations import ObservationConfig
-from flag_trl.policy import Tuning
+from flag_trl.policy import SoftInput, Tuning
 from flag_trl.trainer import FlagConfig, FlagTrainer
 
 TOP_TWO = Tuning(num_trainable_layers=2)
@@ -53,8 +53,10 @@ def make_trainer(tiny_policy, walk, tmp_path) -> Callable[..., FlagTrainer]:
             "max_steps": 2,
             "trunk_cache_dir": "none",
         }
+        soft = observation.soft_input and SoftInput(*observation.soft_input)
+        model = {"layers": layers, "family": family}
         return FlagTrainer(
-            Agent(tiny_policy(tuning, layers=layers, value_head=value_head, family=family), observation),
+            Agent(tiny_policy(tuning, value_head=value_head, soft=soft, **model), observation),
             FlagConfig(**{**defaults, **options}),
             markets,
             rules or TradingRules(),

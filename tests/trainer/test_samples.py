@@ -10,6 +10,7 @@ import torch
 from flag_trl.accounts import Signed
 from flag_trl.data import Window
 from flag_trl.envs import TradingRules
+from flag_trl.observations import ObservationConfig
 from flag_trl.trainer import FlagTrainer
 from flag_trl.trainer.samples import Samples
 
@@ -18,6 +19,7 @@ KINDS = [
     {"baseline": "rloo", "kl_coef": 0.1, "entropy_coef": 0.1},
     {"baseline": "exact", "kl_coef": 0.1, "entropy_coef": 0.1},
     {"baseline": "value", "loss_type": "ppo"},
+    {"baseline": "rloo", "observation": ObservationConfig(numbers="both", soft_bars=3)},
 ]
 
 
@@ -35,7 +37,7 @@ def collected(make_trainer, **options: object) -> tuple[FlagTrainer, Samples]:
     return trainer, trainer._collector.collect(WINDOWS, visit=0)[0]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind["baseline"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind["baseline"] + "-soft" * ("observation" in kind))
 @pytest.mark.parametrize("tokens", [1, 200])
 def test_gradients_of_chunks_add_up_to_that_of_the_whole(tokens, kind, make_trainer) -> None:
     one, samples = collected(make_trainer, **kind)
@@ -46,7 +48,7 @@ def test_gradients_of_chunks_add_up_to_that_of_the_whole(tokens, kind, make_trai
     torch.testing.assert_close(gradient(many, [samples]), whole, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind["baseline"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind["baseline"] + "-soft" * ("observation" in kind))
 def test_the_mean_of_the_minibatches_gradients_is_that_of_the_whole(kind, make_trainer) -> None:
     trainer, samples = collected(make_trainer, **kind)
     parts = [samples.minibatch(part, 3, key=(7,)) for part in range(3)]
@@ -66,7 +68,7 @@ def test_minibatches_deal_whole_days_once_each_and_anew_for_another_key(make_tra
     assert any(samples.minibatch(0, 3, key=(k,)).states.prompts != parts[0].states.prompts for k in range(5))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind["baseline"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind["baseline"] + "-soft" * ("observation" in kind))
 def test_samples_come_back_from_disk_as_they_were(kind, make_trainer, tmp_path) -> None:
     _, samples = collected(make_trainer, **kind)
     samples.save(tmp_path / "rollout.safetensors", left=True)
