@@ -70,7 +70,7 @@ def tables(figures: dict[str, Any]) -> list[Any]:
         for header in ("train SR", "valid. SR", "test SR", "by seed", "SR - prices", "SR - hold", "weight", "tokens"):
             grid.add_column(header, justify="right")
         for row in (row for row in rows if (row["market"], row["group"]) == (market, group)):
-            grid.add_row(row["variant"], *(_number(value) for value in row["sharpe"].values()), *_rest(row))
+            grid.add_row(row["variant"], *(number(value) for value in row["sharpe"].values()), *_rest(row))
         out.append(grid)
     for market in dict.fromkeys(run["market"] for run in runs):
         conventions = next(run for run in runs if run["market"] == market)["conventions"]
@@ -84,10 +84,10 @@ def _rest(row: dict[str, Any]) -> list[str]:
     if row["variant"] == HOLD:
         return ["", "", "", "+1.00", ""]
     return [
-        " ".join(_number(value) for value in row["by_seed"]),
+        " ".join(number(value) for value in row["by_seed"]),
         _interval(row["difference"]),
         _interval(row["versus_hold"]),
-        _number(row["mean_weight"]),
+        number(row["mean_weight"]),
         f"{row['tokens']['mean']:.0f}, most {row['tokens']['most']}",
     ]
 
@@ -103,14 +103,15 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean([value or 0.0 for value in values]))
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """With its sign and two digits; a dash where undefined."""
     return "-" if value is None else f"{value:+.2f}"
 
 
 def _interval(found: Sequence[float | None] | None) -> str:
     if found is None or found[0] is None:
         return "-"
-    return f"{found[0]:+.2f} [{_number(found[1])}, {_number(found[2])}]"
+    return f"{found[0]:+.2f} [{number(found[1])}, {number(found[2])}]"
 
 
 def _nulls(values: Sequence[float]) -> list[float | None]:

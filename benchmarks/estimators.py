@@ -99,7 +99,7 @@ def window_policy(
     """Evaluate every state of a window and the gradients there; refuses what `check_exact` of the trainer refuses."""
     from flag_trl.trainer.exact import check_exact, transitions
 
-    check_exact(rules, agent.observation.account_text)
+    check_exact(rules, agent.observation)
     listed = agent.observer(markets, rules.fill).every_state(*window, rules.scheme)
     states = agent.encode(listed)
     moves = transitions(rules, markets, window)

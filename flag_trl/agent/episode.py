@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from flag_trl.agent.decision import Decider
-from flag_trl.observations import Observation, Observer
+from flag_trl.observations import EpisodeMemory, Observation, Observer
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Trajectory:
         What the environment told after each step.
     values : ndarray of float64, shape (T, N), or None
         What the decider's value head expected; None where it has none.
+    memories : list of N EpisodeMemory, or None
+        What each account remembered of its own trades at the end; None where nothing is remembered.
     """
 
     observations: list[list[Observation]]
@@ -37,6 +39,7 @@ class Trajectory:
     active: np.ndarray
     infos: dict[str, np.ndarray]
     values: np.ndarray | None = None
+    memories: list[EpisodeMemory] | None = None
 
 
 def play(
@@ -67,10 +70,15 @@ def play(
     seen: list[list[Observation]] = []
     actions, probabilities, values, rewards, active, infos = [], [], [], [], [], []
     running = np.ones(len(windows), dtype=bool)
+    memories = observer.memories([window[0] for window in windows])
     while running.any():
-        observations = observer.observe({key: values[running] for key, values in raw.items()})
+        remembered = None if memories is None else [memories[i] for i in np.flatnonzero(running)]
+        observations = observer.observe({key: values[running] for key, values in raw.items()}, remembered)
         decision = decider.decide(observations, None if uniforms is None else uniforms[len(seen)][running])
         raw, reward, terminated, truncated, info = env.step(_spread(decision.actions, running))
+        if memories is not None:
+            for i in np.flatnonzero(running).tolist():
+                observer.remember(memories[i], raw, info["equity"], i)
         seen.append(observations)
         actions.append(_spread(decision.actions, running))
         probabilities.append(_spread(decision.probabilities, running))
@@ -90,6 +98,7 @@ def play(
         np.stack(active),
         stacked,
         np.stack(values) if values else None,
+        memories,
     )
 
 

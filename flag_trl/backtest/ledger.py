@@ -9,8 +9,9 @@ import pandas as pd
 
 from flag_trl.data import Period
 from flag_trl.metrics import simple_returns
+from flag_trl.observations import EpisodeMemory, save_memories
 
-EQUITY_FILE, TRADES_FILE = "equity.parquet", "trades.parquet"
+EQUITY_FILE, TRADES_FILE, MEMORY_FILE = "equity.parquet", "trades.parquet", "memory.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Ledger:
         One row a fill: ``date``, ``side`` (buy or sell), ``units``, ``price`` (slipped),
         ``cost`` (money), and ``trade_return`` on a fill that ends a long or a short: what the account gained from the
         position's opening to its end, costs included, as a fraction of the equity before; missing elsewhere.
+    memory : EpisodeMemory, optional
+        What the account remembered of its own trades at the end.
     """
 
     symbol: str
@@ -42,6 +45,7 @@ class Ledger:
     fill: str
     equity: pd.DataFrame
     trades: pd.DataFrame
+    memory: EpisodeMemory | None = None
 
     @property
     def returns(self) -> np.ndarray:
@@ -49,11 +53,13 @@ class Ledger:
         return simple_returns(self.equity["equity"].to_numpy())
 
     def save(self, folder: str | Path) -> None:
-        """Write ``equity.parquet`` and ``trades.parquet``."""
+        """Write ``equity.parquet`` and ``trades.parquet``, and ``memory.json`` where there is a memory."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.equity.to_parquet(folder / EQUITY_FILE, index=False)
         self.trades.to_parquet(folder / TRADES_FILE, index=False)
+        if self.memory is not None:
+            save_memories(folder / MEMORY_FILE, [self.memory])
 
 
 @dataclass

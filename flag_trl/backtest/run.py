@@ -102,7 +102,8 @@ def _ledger(
     first_fill = window.start + (rules.fill == "next_open")
     fill_dates = market.dates[first_fill : first_fill + steps]
     trades = trade_table(infos, fill_dates, rules.initial_capital, rules.costs.commission)
-    return Ledger(window.symbol, period, market.periods_per_year, rules.fill, equity, trades)
+    memory = None if trajectory.memories is None else trajectory.memories[n]
+    return Ledger(window.symbol, period, market.periods_per_year, rules.fill, equity, trades, memory)
 
 
 def _standing_still(values: np.ndarray, steps: int, keep: bool = False) -> np.ndarray:

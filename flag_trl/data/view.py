@@ -1,5 +1,6 @@
 """What is known of a market on one of its days, and nothing later."""
 
+from bisect import bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -91,4 +92,5 @@ class MarketView:
 
 
 def _known_after(texts: tuple[DatedText, ...], moment: np.datetime64) -> tuple[DatedText, ...]:
-    return tuple(text for text in texts if text.known_at > moment)
+    """Of texts in order of time, those known after a moment."""
+    return texts[bisect_right(texts, moment, key=lambda text: text.known_at) :]

@@ -5,8 +5,10 @@ from flag_trl.observations.market_text import TextPart
 from flag_trl.observations.numbers import Numbers
 from flag_trl.observations.observation import Observation
 from flag_trl.observations.observer import Markets, Observer
+from flag_trl.observations.reflections import EpisodeMemory, load_memories, save_memories
 
 __all__ = [
+    "EpisodeMemory",
     "Markets",
     "NewsSelector",
     "NumberForm",
@@ -15,4 +17,6 @@ __all__ = [
     "ObservationConfig",
     "Observer",
     "TextPart",
+    "load_memories",
+    "save_memories",
 ]

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 from flag_trl.observations.indicators import Indicator
 
 NUMBERS_PER_BAR = 5
+COUNTS = ("past_returns", "news_items", "news_budget", "filing_budget", "memory_items", "memory_budget")
+OWN_COUNTS = ("reflections", "reflection_budget")
 NumberForm = Literal["text", "soft", "both"]
 NewsSelector = Literal["latest", "relevance", "novelty", "combined"]
 
@@ -43,6 +45,16 @@ class ObservationConfig:
         Words that relevant news holds, the company's name for instance; the symbol is always among them.
     filing_budget : int
         Length of the latest 10-K and 10-Q together; 0 leaves them out.
+    memory_items : int
+        At most so many texts of earlier days are remembered, with what the asset did the bar after; see
+        `flag_trl.observations.memory`.
+    memory_budget : int
+        Length of all of them together.
+    reflections : int
+        At most so many of the account's own closed trades of the episode are recalled in the account part; see
+        `flag_trl.observations.reflections`. They end the sharing of states between accounts.
+    reflection_budget : int
+        Length of all of them together.
     account_text : {"position", "full"}
         ``position`` says flat, long or short and nothing continuous, so that a day has few distinct states; ``full``
         adds cash, return since entry and drawdown as in the paper's prompt.
@@ -64,6 +76,10 @@ class ObservationConfig:
     news_selector: NewsSelector = "latest"
     news_query: Sequence[str] = ()
     filing_budget: int = 0
+    memory_items: int = 0
+    memory_budget: int = 60
+    reflections: int = 0
+    reflection_budget: int = 40
     account_text: Literal["position", "full"] = "position"
 
     def __post_init__(self) -> None:
@@ -85,9 +101,16 @@ class ObservationConfig:
         for name in ("soft_tokens", "soft_bars"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more, or choose numbers: text")
-        for name in ("past_returns", "news_items", "news_budget", "filing_budget"):
+        for name in COUNTS + OWN_COUNTS:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it counts and cannot be negative")
+
+    @property
+    def endless(self) -> str | None:
+        """What makes the states of a day endless, in the recipe's words; None where an account is its position."""
+        if self.account_text != "position":
+            return f"account_text {self.account_text}"
+        return f"reflections {self.reflections}" if self.reflections else None
 
     @property
     def soft_input(self) -> tuple[int, int] | None:

@@ -1,6 +1,5 @@
-"""The market part of an observation, made of parts: prices, indicators, calendar, news and filings."""
+"""The market part of an observation, made of parts: prices, indicators, calendar, news, filings and memory."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,11 +8,12 @@ import numpy as np
 from flag_trl.data import FILINGS, MarketView
 from flag_trl.observations.config import ObservationConfig
 from flag_trl.observations.indicators import Indicator, per_mille
+from flag_trl.observations.memory import remembered
 from flag_trl.observations.news import day_news, ranked_news
-from flag_trl.observations.text import MAX_CHARACTERS, cut_to, sentences
+from flag_trl.observations.text import MAX_CHARACTERS, cut_to, with_figures
 
 Length = Callable[[str], int]
-_FIGURE = re.compile(r"\d\s?%|[$\u20ac\u00a3]\s?\d|\d (?:percent|per cent|thousand|million|billion)\b")
+IN_LINES = ("news", "filings", "memory")
 FILING_NAMES = dict(zip(FILINGS, ("10-K", "10-Q"), strict=True))
 
 
@@ -24,7 +24,7 @@ class TextPart:
     Attributes
     ----------
     name : str
-        ``prices``, ``indicators``, ``calendar``, ``news`` or ``filings``.
+        ``prices``, ``indicators``, ``calendar``, ``news``, ``filings`` or ``memory``.
     text : str
         Without a line break at either end.
     left_out : str
@@ -37,9 +37,9 @@ class TextPart:
 
 
 def market_text(parts: list[TextPart]) -> str:
-    """Parts as one text: numbers on the first line, then an item of news and a filing a line."""
-    numbers = " ".join(part.text for part in parts if part.name not in ("news", "filings"))
-    return "\n".join([numbers, *(part.text for part in parts if part.name in ("news", "filings"))])
+    """Parts as one text: numbers on the first line, then an item of news, a filing or a memory a line."""
+    numbers = " ".join(part.text for part in parts if part.name not in IN_LINES)
+    return "\n".join([numbers, *(part.text for part in parts if part.name in IN_LINES and part.text)])
 
 
 def market_parts(view: MarketView, config: ObservationConfig, length: Length) -> list[TextPart]:
@@ -72,6 +72,7 @@ def market_parts(view: MarketView, config: ObservationConfig, length: Length) ->
         TextPart("calendar", f"{view.date.item():%A}." if config.weekday else ""),
         _news(view, config, length),
         _filings(view, config, length),
+        _memory(view, config, length),
     ]
     return [part for part in parts if part.text or part.left_out]
 
@@ -93,7 +94,7 @@ def _news(view: MarketView, config: ObservationConfig, length: Length) -> TextPa
     items = day_news(view)
     kept: list[str] = []
     cut_short = False
-    for item in ranked_news(items, view, config):
+    for item in ranked_news(items, view, config, config.news_items):
         cut = cut_to(item, config.news_budget - _used(kept, length), length)
         if cut:
             kept.append(cut)
@@ -123,17 +124,28 @@ def _filings(view: MarketView, config: ObservationConfig, length: Length) -> Tex
 
 
 def _figures(head: str, text: str, budget: int, length: Length) -> tuple[str, bool]:
-    """A filing's sentences with figures, as many as fit, in their order; and whether that is all there are.
-
-    What a filing says in percentages and amounts is its news; the rest is much the same from one to the next.
-    """
+    """A filing's sentences with figures, as many as fit, in their order; and whether that is all there are."""
     line, whole = head, True
-    for sentence in filter(_FIGURE.search, sentences(text)):
+    for sentence in with_figures(text):
         if length(f"{line} {sentence}") <= budget:
             line = f"{line} {sentence}"
         else:
             whole = False
     return ("" if line == head else line), whole and line != head and len(text) <= MAX_CHARACTERS
+
+
+def _memory(view: MarketView, config: ObservationConfig, length: Length) -> TextPart:
+    """The best memories, each with its share of what the ones before it left of the budget."""
+    if not config.memory_items:
+        return TextPart("memory", "")
+    best = remembered(view, config, config.memory_items)
+    kept: list[str] = []
+    for number, memory in enumerate(best):
+        room = (config.memory_budget - _used(kept, length)) // (len(best) - number)
+        cut = cut_to(memory.text, room - length(memory.head + " "), length)
+        kept += [f"{memory.head} {cut}"] * bool(cut)
+    missing = len(best) - len(kept)
+    return TextPart("memory", "\n".join(kept), f"{missing} of {len(best)} items" if missing else "")
 
 
 def _used(lines: list[str], length: Length) -> int:

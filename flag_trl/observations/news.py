@@ -1,8 +1,9 @@
 """Which of a day's news an observation shows, and in which order."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
 import bm25s
 import numpy as np
@@ -25,7 +26,7 @@ def day_news(view: MarketView) -> list[str]:
     return _cleaned([text for text in view.texts(since_bars=1) if text.kind not in FILINGS])
 
 
-def ranked_news(items: list[str], view: MarketView, config: ObservationConfig) -> list[str]:
+def ranked_news(items: list[str], view: MarketView, config: ObservationConfig, count: int) -> list[str]:
     """A day's news by what `config.news_selector` puts first, each of several near-identical items once.
 
     Parameters
@@ -34,6 +35,8 @@ def ranked_news(items: list[str], view: MarketView, config: ObservationConfig) -
         The day's, from `day_news`.
     view : MarketView
     config : ObservationConfig
+    count : int
+        At most so many.
 
     Returns
     -------
@@ -47,7 +50,7 @@ def ranked_news(items: list[str], view: MarketView, config: ObservationConfig) -
         items = [from_mention(item, query) for item in items]
     if items and config.news_selector in ("novelty", "combined"):
         scores += _ranks(novelty(items, past_news(view)))
-    return _distinct([items[i] for i in np.argsort(-scores, kind="stable")], config.news_items)
+    return list(islice(distinct(items[i] for i in np.argsort(-scores, kind="stable")), count))
 
 
 def relevance(items: Sequence[str], query: Sequence[str]) -> np.ndarray:
@@ -55,7 +58,7 @@ def relevance(items: Sequence[str], query: Sequence[str]) -> np.ndarray:
 
     0 for items that `mentions` none of its entries: words such as "of" occur anywhere.
     """
-    scores = _scores(_index(items), _words(" ".join(query)), len(items))
+    scores = similarity(items, " ".join(query))
     return np.where([mentions(item, query) for item in items], scores, 0.0)
 
 
@@ -110,15 +113,18 @@ def _cleaned(texts: Sequence[DatedText]) -> list[str]:
     return [item for text in texts[: -1 - MAX_ITEMS : -1] if (item := cleaned(text.text))]
 
 
-def _distinct(items: Sequence[str], count: int) -> list[str]:
-    """The first `count` items that are not near-identical to one before."""
-    kept: list[str] = []
+def distinct(items: Iterable[str], beside: Sequence[str] = ()) -> Iterator[str]:
+    """Those that are not near-identical to one before, nor to one `beside` them."""
+    kept = list(beside)
     for item in items:
-        if len(kept) == count:
-            break
         if all(fuzz.token_set_ratio(item, other, score_cutoff=SAME) < SAME for other in kept):
             kept.append(item)
-    return kept
+            yield item
+
+
+def similarity(items: Sequence[str], query: str) -> np.ndarray:
+    """BM25 score of each item for the words of a text, shape (n,)."""
+    return _scores(_index(items), _words(query), len(items))
 
 
 def _index(items: Sequence[str]) -> bm25s.BM25:
@@ -132,6 +138,7 @@ def _scores(index: bm25s.BM25, query: list[str], count: int) -> np.ndarray:
     return np.asarray(index.get_scores(query), dtype=float) if query else np.zeros(count)
 
 
+@lru_cache(maxsize=20_000)
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 

@@ -1,7 +1,7 @@
 """From the environment's arrays to one `Observation` an account."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -10,8 +10,10 @@ from flag_trl.accounts import POSITION_NAMES, PositionScheme
 from flag_trl.data import MarketData, MarketView
 from flag_trl.observations.config import ObservationConfig
 from flag_trl.observations.market_text import TextPart, market_parts, market_text
+from flag_trl.observations.news import day_news, ranked_news
 from flag_trl.observations.numbers import Numbers, market_numbers
 from flag_trl.observations.observation import Observation
+from flag_trl.observations.reflections import EpisodeMemory
 
 logger = logging.getLogger(__name__)
 Markets: TypeAlias = Mapping[str, MarketData]
@@ -47,15 +49,32 @@ class Observer:
         self._length = length
         self._market_texts: dict[tuple[int, int], str] = {}
         self._numbers: dict[tuple[int, int], Numbers] = {}
+        self._cues: dict[tuple[int, int], str] = {}
         self._short: set[str] = set()
 
-    def observe(self, raw: Mapping[str, np.ndarray]) -> list[Observation]:
+    def memories(self, symbols: Sequence[str]) -> list[EpisodeMemory] | None:
+        """Empty memories, one an account, at the start of an episode; None where nothing is remembered."""
+        return [EpisodeMemory(symbol) for symbol in symbols] if self._config.reflections else None
+
+    def remember(self, memory: EpisodeMemory, raw: Mapping[str, np.ndarray], equity: np.ndarray, i: int) -> None:
+        """Bring the memory of account `i` up to the close that `raw` and `equity`, both of N accounts, describe."""
+        symbol, bar = int(raw["symbol"][i]), int(raw["bar"][i])
+        since_entry = float(raw["return_since_entry"][i])
+        memory.update(
+            bar, int(raw["position"][i]), float(equity[i]), since_entry, lambda opened: self._cue(symbol, opened)
+        )
+
+    def observe(
+        self, raw: Mapping[str, np.ndarray], memories: Sequence[EpisodeMemory] | None = None
+    ) -> list[Observation]:
         """Describe each account.
 
         Parameters
         ----------
         raw : mapping of arrays
             An observation of `TradingVectorEnv`, N accounts.
+        memories : sequence of EpisodeMemory, length N, optional
+            What each account remembers of its own trades; without them, nothing.
 
         Returns
         -------
@@ -63,7 +82,7 @@ class Observer:
         """
         legal = raw["legal"].astype(bool)
         return [
-            self._observation(int(symbol), int(bar), self._account_text(raw, i), legal[i])
+            self._observation(int(symbol), int(bar), self._account_text(raw, i, memories), legal[i])
             for i, (symbol, bar) in enumerate(zip(raw["symbol"], raw["bar"], strict=True))
         ]
 
@@ -88,7 +107,9 @@ class Observer:
             If the account text says more than the position, so that its states are not finitely many.
         """
         if not self.finite:
-            raise ValueError("with account_text full there is no end of states; choose position")
+            raise ValueError(
+                f"with {self._config.endless} there is no end of states; choose account_text position alone"
+            )
         number = self._symbols.index(symbol)
         legal = scheme.legal_actions(np.array(scheme.positions))
         return [
@@ -101,7 +122,7 @@ class Observer:
     @property
     def finite(self) -> bool:
         """Whether a day has finitely many observations, one a position."""
-        return self._config.account_text == "position"
+        return self._config.endless is None
 
     def market_text(self, symbol: int, bar: int) -> str:
         """The market part of one day; a function of symbol and day alone."""
@@ -141,12 +162,25 @@ class Observer:
                 day = self._markets[symbol].dates[bar]
                 logger.log(level, "%s of %s on %s: %s left out", part.name, self._symbols[symbol], day, part.left_out)
 
-    def _account_text(self, raw: Mapping[str, np.ndarray], i: int) -> str:
+    def _cue(self, symbol: int, bar: int) -> str:
+        """The first news of a day; empty where there is none."""
+        key = (symbol, bar)
+        if key not in self._cues:
+            view = self._view(symbol, bar)
+            self._cues[key] = next(iter(ranked_news(day_news(view), view, self._config, 1)), "")
+        return self._cues[key]
+
+    def _account_text(self, raw: Mapping[str, np.ndarray], i: int, memories: Sequence[EpisodeMemory] | None) -> str:
         text = _position_text(int(raw["position"][i]))
         if self._config.account_text == "full":
             cash, gain, drawdown = (100 * raw[key][i] for key in ("cash_share", "return_since_entry", "drawdown"))
             text += f" Cash {cash:.0f}%, since entry {gain:+.1f}%, drawdown {drawdown:.1f}%."
-        return text
+        if memories is not None and memories[i].closed:
+            symbol, bar, config = int(raw["symbol"][i]), int(raw["bar"][i]), self._config
+            text += " " + memories[i].text(
+                bar, self._cue(symbol, bar), config.reflections, config.reflection_budget, self._length
+            )
+        return text.rstrip()
 
 
 def _position_text(position: int) -> str:

@@ -133,6 +133,15 @@ class PolicyArguments:
         metadata={"help": "Words of relevant news beside the symbol, such as the company's name."},
     )
     filing_budget: int = field(default=0, metadata={"help": "Tokens for the latest 10-K and 10-Q; 0 for none."})
+    memory_items: int = field(
+        default=0, metadata={"help": "At most so many texts of earlier days, with what followed them."}
+    )
+    memory_budget: int = field(default=60, metadata={"help": "Tokens that they may take together."})
+    reflections: int = field(
+        default=0,
+        metadata={"help": "At most so many of the account's own closed trades are recalled; ends sharing of states."},
+    )
+    reflection_budget: int = field(default=40, metadata={"help": "Tokens that they may take together."})
 
 
 @dataclass
@@ -248,6 +257,10 @@ class Recipe:
             news_selector=args.news_selector,
             news_query=args.news_query,
             filing_budget=args.filing_budget,
+            memory_items=args.memory_items,
+            memory_budget=args.memory_budget,
+            reflections=args.reflections,
+            reflection_budget=args.reflection_budget,
             account_text=args.account_text,
         )
 
@@ -259,7 +272,7 @@ class Recipe:
         return [
             f"{rules.scheme.name}, fills at {rules.fill.replace('_', ' ')}, commission {costs.commission_bps:g} bp, "
             f"slippage {costs.slippage_bps:g} bp, borrowing {costs.borrow_rate:.1%} a year, last position {close}",
-            f"greedy actions; account text: {agent.observation.account_text}; news known "
+            f"greedy actions; account text: {agent.observation.account_text}{_reflecting(agent)}; news known "
             f"{self.market.text_known.replace('_', ' ')}, filings {self.market.filings_known.replace('_', ' ')}; "
             f"risk-free rate 0; {self.market.periods_per_year} days a year; seed {self.training.seed}",
             *self.market.notes,
@@ -302,3 +315,9 @@ def _period(name: str, days: Sequence[Any]) -> Period:
     if len(days) != 2:
         raise SystemExit(f"{name} period: give its first and last day, such as [2015-01-02, 2019-12-31]")
     return Period(name, *days)
+
+
+def _reflecting(agent: Agent) -> str:
+    """What a report says of an account's memory of its own trades."""
+    count = agent.observation.reflections
+    return f", with up to {count} of its own trades (states are not shared)" if count else ""

@@ -72,7 +72,7 @@ class Collector:
         self._observer = agent.observer(markets, rules.fill)
         self.tabulates = args.table_rollouts and args.share != "none" and self._observer.finite
         if args.baseline == "exact":
-            check_exact(rules, agent.observation.account_text)
+            check_exact(rules, agent.observation)
             self.tabulates = True
         if args.baseline == "value" and agent.policy.value_head is None:
             raise ValueError(

@@ -12,6 +12,7 @@ import numpy as np
 
 from flag_trl.data import MarketData, Window
 from flag_trl.envs import TradingRules
+from flag_trl.observations import ObservationConfig
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Transitions:
     start: int
 
 
-def check_exact(rules: TradingRules, account_text: str) -> None:
+def check_exact(rules: TradingRules, observation: ObservationConfig) -> None:
     """Refuse what makes an account's future depend on more than its position.
 
     Raises
@@ -54,10 +55,10 @@ def check_exact(rules: TradingRules, account_text: str) -> None:
             f"baseline exact: under the scheme {rules.scheme.name} weights drift, so that what a trade costs depends "
             "on more than the position; use all_in or signed, or another baseline"
         )
-    if account_text != "position":
+    if observation.endless is not None:
         raise ValueError(
-            f"baseline exact: account_text {account_text} tells the policy more than its position, so that states are "
-            "not finitely many; use position, or another baseline"
+            f"baseline exact: {observation.endless} tells the policy more than its position, so that states are not "
+            "finitely many; use account_text position without reflections, or another baseline"
         )
 
 

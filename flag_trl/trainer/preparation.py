@@ -67,7 +67,7 @@ def in_words(agent: Agent, args: FlagConfig, collector: Collector) -> str:
 
 def _folder(agent: Agent, args: FlagConfig) -> Path | None:
     """Where states are kept for later runs; nowhere if running numbers in the account text keep any from recurring."""
-    if args.trunk_cache_dir == "none" or agent.observation.account_text != "position":
+    if args.trunk_cache_dir == "none" or agent.observation.endless is not None:
         return None
     if args.trunk_cache_dir is None:
         return cached_assets_path("flag_trl", "trunk", "states")

@@ -7,6 +7,7 @@ import torch
 from flag_trl.policy import LLMPolicy, SoftInput, SoftTokens, Tuning
 from flag_trl.policy.tuning import decoder
 
+TOP = Tuning(num_trainable_layers=2)
 SIZE = SoftInput(tokens=2, numbers=5)
 RANDOM = np.random.default_rng(0)
 HEAD, MARKET, PLACE = (5, 9, 30), (11, 12), (7, 7)
@@ -17,7 +18,7 @@ LEGAL = torch.ones(len(PROMPTS), 3, dtype=torch.bool)
 
 @pytest.fixture
 def policy(tiny_model, tokenizer):
-    def build(tuning: Tuning = Tuning(num_trainable_layers=2), trained: bool = True) -> LLMPolicy:
+    def build(tuning: Tuning = TOP, trained: bool = True) -> LLMPolicy:
         words = {"low": "down down", "middle": "down up", "high": "up"}
         made = LLMPolicy(tiny_model(), tokenizer, words, tuning, base_model="tiny", soft=SIZE)
         if trained:

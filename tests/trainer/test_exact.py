@@ -190,21 +190,20 @@ def test_windows_add_up_each_by_its_steps(make_exact, loss_gradient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "account_text", "parts"),
+    ("rules", "shown", "parts"),
     [
-        (TradingRules(reward="sharpe_increment"), "position", ("reward sharpe_increment", "use log_return")),
-        (TradingRules(reward="differential_sharpe"), "position", ("reward differential_sharpe", "use log_return")),
-        (TradingRules(reward="drawdown_penalised"), "position", ("reward drawdown_penalised", "use log_return")),
-        (TradingRules(scheme=Target()), "position", ("scheme target", "use all_in or signed")),
-        (TradingRules(), "full", ("account_text full", "use position")),
+        (TradingRules(reward="sharpe_increment"), {}, ("reward sharpe_increment", "use log_return")),
+        (TradingRules(reward="differential_sharpe"), {}, ("reward differential_sharpe", "use log_return")),
+        (TradingRules(reward="drawdown_penalised"), {}, ("reward drawdown_penalised", "use log_return")),
+        (TradingRules(scheme=Target()), {}, ("scheme target", "use all_in or signed")),
+        (TradingRules(), {"account_text": "full"}, ("account_text full", "use account_text position")),
+        (TradingRules(), {"reflections": 2}, ("reflections 2", "without reflections")),
     ],
     ids=lambda part: part[0] if isinstance(part, tuple) else "",
 )
-def test_what_makes_the_future_depend_on_more_than_the_position_is_refused(
-    rules, account_text, parts, make_trainer
-) -> None:
+def test_what_makes_the_future_depend_on_more_than_the_position_is_refused(rules, shown, parts, make_trainer) -> None:
     trainer = make_trainer(baseline="exact")
-    agent = Agent(trainer.agent.policy, ObservationConfig(account_text=account_text))
+    agent = Agent(trainer.agent.policy, ObservationConfig(**shown))
     with pytest.raises(ValueError, match="baseline exact: ") as error:
         Collector(agent, trainer.args, trainer.markets, rules)
     for part in (*parts, "or another baseline"):
