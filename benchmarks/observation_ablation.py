@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for market in (name for name in ("msft", "stocknet") if getattr(args, _folder_option(name))):
         variants = [v for v in args.variants if not (market == "stocknet" and v == "filings")]
         plan = [(variant, seed) for variant in variants for seed in range(args.seeds)]
-        for number, (variant, seed) in enumerate(plan, 1):
+        for place, (variant, seed) in enumerate(plan, 1):
             began = time.monotonic()
             folder = args.folder / f"{market}-{args.steps}" / f"{variant}-{seed}"
             done = (folder / "run.json").is_file()
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             runs.append({"market": market, "variant": variant, "seed": seed, **record})
             took = "read" if done else f"{time.monotonic() - began:.0f} s"
             sharpe = ", ".join(f"{name} {number(value)}" for name, value in record["sharpe"].items())
-            console.print(f"{market} {number}/{len(plan)} {variant}, seed {seed}: {took}; {sharpe}", highlight=False)
+            console.print(f"{market} {place}/{len(plan)} {variant}, seed {seed}: {took}; {sharpe}", highlight=False)
     figures = {"runs": runs, "comparison": report(runs), "machine": machine()}
     Console(width=150).print(*tables(figures), sep="\n")
     write_json(args.json, figures)

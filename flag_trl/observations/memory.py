@@ -18,7 +18,7 @@ from flag_trl.observations.text import cleaned, with_figures
 
 Layer = Literal["short", "middle", "long"]
 DECAY_DAYS: dict[Layer, float] = {"short": 3.0, "middle": 90.0, "long": 365.0}
-"""Days in which a layer's recency falls to 1/e: those of FinMem (arXiv 2311.13743), from its published configuration."""
+"""Days in which a layer's recency falls to 1/e: those of FinMem (arXiv 2311.13743), as published."""
 LAYER_OF: dict[str, Layer] = {"10q": "middle", "10k": "long"}
 """Kind of text to layer; all others are short."""
 SHORT_BARS = 20
