@@ -76,7 +76,10 @@ def remembered(view: MarketView, config: ObservationConfig, count: int) -> list[
     """
     kept = _kept(view)
     query = (view.symbol, *config.news_query)
-    lines = {line: pair for pair in kept if (line := _line(pair[0].kind, pair[0].text, query))}
+    lines: dict[str, tuple[DatedText, int]] = {}
+    for text, bar in kept:
+        lines.setdefault(_line(text.kind, text.text, query), (text, bar))
+    lines.pop("", None)
     if not lines:
         return []
     today = ranked_news(day_news(view), view, config, max(config.news_items, 1))

@@ -33,7 +33,8 @@ class Reflection:
     position : int
         1 long, -1 short.
     trade_return : float
-        What the account gained from its opening to its end, costs included, as a fraction.
+        What the account gained from its opening to its end, costs included, as a fraction; the costs of a reversal
+        count to the trade that it opens.
     cue : str
         The first news of the day of the opening decision; empty where there was none.
     """
@@ -102,19 +103,19 @@ class EpisodeMemory:
 
     def text(self, bar: int, today: str, count: int, budget: int, length: Callable[[str], int]) -> str:
         """The best of them in words, as many as fit; empty where nothing was closed yet."""
+        best = self.ranked(bar, today)[:count]
         lines: list[str] = []
-        for _, reflection in self.ranked(bar, today)[:count]:
-            held = reflection.closed - reflection.opened
+        for place, (_, trade) in enumerate(best):
             line = (
-                f"Closed {bar - reflection.closed} days ago, {POSITION_NAMES[reflection.position]} for {held}: "
-                f"{100 * reflection.trade_return:+.1f}%."
+                f"Closed {bar - trade.closed} days ago, {POSITION_NAMES[trade.position]} for "
+                f"{trade.closed - trade.opened}: {100 * trade.trade_return:+.1f}%."
             )
-            room = budget - length(" ".join([*lines, line, "After: "]))
-            after = cut_to(reflection.cue, room, length) if reflection.cue and room > 0 else ""
-            line = f"{line} After: {after}" if after else line
             if length(" ".join([*lines, line])) > budget:
                 break
-            lines.append(line)
+            # Each gets its share of what those before it left.
+            room = (budget - length(" ".join(lines))) // (len(best) - place) - length(f" {line} After: ")
+            after = cut_to(trade.cue, room, length) if trade.cue and room > 0 else ""
+            lines.append(f"{line} After: {after}" if after else line)
         return " ".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
