@@ -7,13 +7,13 @@ import argparse
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from flag_trl.data import Coverage, TextCoverage, coverage, load_market
+from flag_trl.data import Coverage, TextCoverage, TextKnown, coverage, load_market
 from flag_trl.scripts.progress import report_console
 
 DESCRIPTION = """Read a file as training would, and say what is in it: dates, gaps, large moves, texts a day and their
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     check.formatter_class = argparse.RawDescriptionHelpFormatter
     check.add_argument("source", help="`sample`, a .json, .csv or .parquet file, a folder, or a Hub id")
     check.add_argument("--symbols", nargs="+", help="which of them (default: the file's name)")
-    words = ["after_close", "before_open"]
+    words = list(get_args(TextKnown))
     check.add_argument("--text_known", choices=words, default=words[0], help="when a day's news count as known")
     check.add_argument("--filings_known", choices=words, default=words[0], help="when its 10-K and 10-Q do")
     check.add_argument("--periods_per_year", type=int, default=252, help="252 for stocks, 365 for crypto")

@@ -1,4 +1,4 @@
-"""An account remembers its own closed trades of the episode, all of them and nothing else; profitable ones come first."""
+"""An account remembers its own closed trades of the episode, all of them and nothing else, profitable ones first."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Readers of market data: the bundled sample, JSON, CSV and Parquet files, Hugging Face datasets."""
+"""Readers of market data: the bundled sample, files of several layouts, Hugging Face datasets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, get_args
 from flag_trl.data.errors import DataError, shortened
 from flag_trl.data.market import MarketData
 from flag_trl.data.readers.assemble import TextKnown, assemble
+from flag_trl.data.readers.days import parse_days
+from flag_trl.data.readers.finmem import is_finmem, read_finmem
+from flag_trl.data.readers.fnspid import is_fnspid, read_fnspid
 from flag_trl.data.readers.hub import SAVED_MARKS, load_published, load_saved
 from flag_trl.data.readers.investorbench import TEXT_KEYS, read_investorbench
 from flag_trl.data.readers.sample import SAMPLE, read_sample, sample_symbols
+from flag_trl.data.readers.stocknet import is_stocknet, read_stocknet
 from flag_trl.data.readers.tables import SYMBOL, TEXT_COLUMNS, check_rows, read_csv, read_dataset, read_parquet
+from flag_trl.data.readers.timed import TimedText
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,16 +43,19 @@ def load_market(
 
         - "sample": adjusted closes of 20 S&P 500 stocks, 1990 to 2022, shipped with skfolio; no network.
         - A ``.json`` file in INVESTOR-BENCH's schema. Its `prices`, the adjusted close, is the market's close; open,
-          high and low, as traded in the file, are brought onto the adjusted scale.
+          high and low, as traded in the file, are brought onto the adjusted scale. Or FinMem's data as JSON, days of
+          `price`, `news`, `filing_k` and `filing_q` by symbol.
         - A ``.csv`` or ``.parquet`` file with one row a bar: date and close, optionally open, high, low, volume, text
           or news, and symbol, by which rows are then chosen; the header in any case. All prices of a row must stand on
           one scale.
         - A folder that holds `<symbol>.json`, `.csv` or `.parquet` (in any case), a dataset written by
-          `save_to_disk`, or CSV or Parquet files with a symbol column.
+          `save_to_disk`, or CSV or Parquet files with a symbol column; or StockNet's or FNSPID's own folder, whose
+          texts have times.
         - The id of a dataset on the Hugging Face Hub, with rows as in the CSV file and a single split.
     symbol : str
-    text_known, filings_known : {"after_close", "before_open"}
-        From when a day's news, and its 10-K and 10-Q, count as known: one second after its close, or its first moment.
+    text_known, filings_known : {"after_close", "before_open", "timestamp"}
+        From when a day's news, and its 10-K and 10-Q, count as known: one second after its close, its first moment,
+        or, of news that have one, their own.
     periods_per_year : int
         Bars in a year; with 365, which means trading on every day, the session closes at midnight, else at 16:00.
 
@@ -60,25 +68,34 @@ def load_market(
     DataError
         Naming all that is wrong with the data, each by file, row and column.
     ValueError
-        If one of the two is neither of the two words.
+        If one of the two is none of these words.
     """
     for name, given in (("text_known", text_known), ("filings_known", filings_known)):
         if given not in get_args(TextKnown):
             raise ValueError(f"{name} is {given!r}; give one of {', '.join(get_args(TextKnown))}")
-    frame, name = _read(source, symbol)
+    frame, name, timed = _read(source, symbol)
     return assemble(
         frame,
         symbol,
         name,
         kinds=KINDS,
+        timed=timed,
         text_known=text_known,
         filings_known=filings_known,
         periods_per_year=periods_per_year,
     )
 
 
-def _read(source: str, symbol: str) -> "tuple[pd.DataFrame, str]":
+def _read(source: str, symbol: str) -> "tuple[pd.DataFrame, str, list[TimedText]]":
     path = Path(source).expanduser()
+    for is_layout, read in ((is_stocknet, read_stocknet), (is_fnspid, read_fnspid)):
+        if path.is_dir() and is_layout(path):
+            frame, file, timed = read(path, symbol)
+            return frame, str(file), timed
+    return (*_read_dated(source, path, symbol), [])
+
+
+def _read_dated(source: str, path: Path, symbol: str) -> "tuple[pd.DataFrame, str]":
     if source == SAMPLE:
         table = read_sample(symbol)
         return check_rows(table), table.file
@@ -95,7 +112,8 @@ def _read(source: str, symbol: str) -> "tuple[pd.DataFrame, str]":
 def _read_file(path: Path, symbol: str) -> "pd.DataFrame":
     suffix = path.suffix.casefold()
     if suffix == ".json":
-        return read_investorbench(path)
+        days = parse_days(path)
+        return read_finmem(str(path), days, symbol) if is_finmem(days) else read_investorbench(str(path), days)
     if suffix == ".csv":
         return check_rows(read_csv(path, symbol))
     if suffix == ".parquet":
