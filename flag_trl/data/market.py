@@ -8,6 +8,7 @@ import numpy as np
 
 from flag_trl.data.dates import DateLike, as_day
 from flag_trl.data.errors import DataError
+from flag_trl.data.events import Event
 from flag_trl.data.texts import DatedText
 from flag_trl.data.view import MarketView
 
@@ -36,6 +37,10 @@ class MarketData:
         Not below zero.
     texts : tuple of DatedText
         Sorted by `known_at` on construction; texts of one moment keep their order.
+    events : tuple of Event
+        Scheduled ones, each with when its date became known.
+    context : tuple of MarketData
+        Markets that are looked at beside it, such as an index.
     periods_per_year : int
         Bars in a year: 252 for stocks, 365 for what trades every day.
     session_close : numpy.timedelta64
@@ -65,6 +70,8 @@ class MarketData:
     low: np.ndarray | None = None
     volume: np.ndarray | None = None
     texts: tuple[DatedText, ...] = ()
+    events: tuple[Event, ...] = ()
+    context: "tuple[MarketData, ...]" = ()
     periods_per_year: int = 252
     session_close: np.timedelta64 = STOCK_SESSION_CLOSE
     source: str = ""
@@ -188,7 +195,14 @@ class MarketData:
             cutoff=cutoff,
             periods_per_year=self.periods_per_year,
             known_texts=self.texts[:known],
+            known_events=tuple(event for event in self.events if event.known_at <= cutoff),
+            context=tuple(found for other in self.context if (found := other._closed_by(cutoff, after_close))),
         )
+
+    def _closed_by(self, moment: np.datetime64, after_close: bool) -> MarketView | None:
+        """The market as of its last bar that had closed by then; None before its first."""
+        bar = int(np.searchsorted(self.dates.astype("datetime64[s]") + self.session_close, moment, side="right")) - 1
+        return self.as_of(bar, after_close=after_close) if bar >= 0 else None
 
     def _name(self) -> str:
         return f"{self.symbol} ({self.source})" if self.source else self.symbol

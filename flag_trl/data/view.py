@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flag_trl.data.events import Event
 from flag_trl.data.texts import DatedText
 
 
@@ -27,6 +28,10 @@ class MarketView:
     periods_per_year : int
     known_texts : tuple of DatedText
         All texts known at the cutoff, oldest first.
+    known_events : tuple of Event
+        Those whose date was known at the cutoff.
+    context : tuple of MarketView
+        Markets beside it, each as of its last bar that had closed by the cutoff.
     """
 
     symbol: str
@@ -39,6 +44,8 @@ class MarketView:
     cutoff: np.datetime64
     periods_per_year: int
     known_texts: tuple[DatedText, ...]
+    known_events: tuple[Event, ...] = ()
+    context: "tuple[MarketView, ...]" = ()
 
     @property
     def bar(self) -> int:

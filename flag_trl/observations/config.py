@@ -33,6 +33,12 @@ class ObservationConfig:
         How many soft tokens, and of how many bars.
     weekday : bool
         Whether the day of the week is named.
+    next_event : bool
+        Whether the days to the next event whose date is known are told.
+    context : bool
+        Whether the returns of the markets beside it are, over one bar and over five.
+    anonymise : bool
+        Whether names, tickers and dates are replaced by stand-ins; see `flag_trl.data.anonymised`.
     news_items : int
         At most this many texts other than filings that became known since the bar before.
     news_budget : int
@@ -71,6 +77,9 @@ class ObservationConfig:
     soft_tokens: int = 4
     soft_bars: int = 20
     weekday: bool = False
+    next_event: bool = False
+    context: bool = False
+    anonymise: bool = False
     news_items: int = 0
     news_budget: int = 60
     news_selector: NewsSelector = "latest"

@@ -1,4 +1,4 @@
-"""The market part of an observation, made of parts: prices, indicators, calendar, news, filings and memory."""
+"""The market part of an observation: prices, indicators, context, calendar, news, filings and memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from flag_trl.observations.config import ObservationConfig
 from flag_trl.observations.indicators import Indicator, per_mille
 from flag_trl.observations.memory import remembered
 from flag_trl.observations.news import day_news, ranked_news
-from flag_trl.observations.text import MAX_CHARACTERS, cut_to, with_figures
+from flag_trl.observations.text import MAX_CHARACTERS, cleaned, cut_to, with_figures
 
 Length = Callable[[str], int]
 IN_LINES = ("news", "filings", "memory")
+MAX_NAME = 40
+"""Characters of an event's name that are shown."""
 FILING_NAMES = dict(zip(FILINGS, ("10-K", "10-Q"), strict=True))
 
 
@@ -24,7 +26,7 @@ class TextPart:
     Attributes
     ----------
     name : str
-        ``prices``, ``indicators``, ``calendar``, ``news``, ``filings`` or ``memory``.
+        ``prices``, ``indicators``, ``context``, ``calendar``, ``news``, ``filings`` or ``memory``.
     text : str
         Without a line break at either end.
     left_out : str
@@ -69,7 +71,8 @@ def market_parts(view: MarketView, config: ObservationConfig, length: Length) ->
     parts = [
         TextPart("prices", _prices(view, config)),
         TextPart("indicators", " ".join(indicators)),
-        TextPart("calendar", f"{view.date.item():%A}." if config.weekday else ""),
+        TextPart("context", _context(view) if config.context else ""),
+        TextPart("calendar", _calendar(view, config)),
         _news(view, config, length),
         _filings(view, config, length),
         _memory(view, config, length),
@@ -85,6 +88,26 @@ def _prices(view: MarketView, config: ObservationConfig) -> str:
     returns = close[1:] / close[:-1] - 1.0
     latest = " ".join(per_mille(r) for r in returns)
     return f"{view.symbol}. Returns, 0.1%: {latest}." if latest else f"{view.symbol}."
+
+
+def _context(view: MarketView) -> str:
+    """Returns of the markets beside it over one bar and over five, in tenths of a percent."""
+    told = []
+    for other in view.context:
+        returns = [other.close[-1] / other.close[-1 - bars] - 1.0 for bars in (1, 5) if len(other.close) > bars]
+        told += [" ".join([other.symbol, *map(per_mille, returns)])] * bool(returns)
+    return f"1 and 5 days, 0.1%: {', '.join(told)}." if told else ""
+
+
+def _calendar(view: MarketView, config: ObservationConfig) -> str:
+    """The day of the week, and the days to the next event after today."""
+    told = [f"{view.date.item():%A}."] * config.weekday
+    ahead = [event for event in view.known_events if event.date > view.date] if config.next_event else []
+    if ahead:
+        event = min(ahead, key=lambda event: event.date)
+        days = int((event.date - view.date).astype(int))
+        told.append(f"{cleaned(event.name)[:MAX_NAME]} in {days} day{'s' * (days != 1)}.")
+    return " ".join(told)
 
 
 def _news(view: MarketView, config: ObservationConfig, length: Length) -> TextPart:

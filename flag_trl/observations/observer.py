@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from flag_trl.accounts import POSITION_NAMES, PositionScheme
-from flag_trl.data import MarketData, MarketView
+from flag_trl.data import COMPANY, MarketData, MarketView, anonymised
 from flag_trl.observations.config import ObservationConfig
 from flag_trl.observations.market_text import TextPart, market_parts, market_text
 from flag_trl.observations.news import day_news, ranked_news
@@ -43,8 +44,9 @@ class Observer:
         length: Callable[[str], int] = len,
     ) -> None:
         self._symbols = sorted(markets)
-        self._markets = [markets[symbol] for symbol in self._symbols]
-        self._config = config
+        own = [markets[symbol] for symbol in self._symbols]
+        self._markets = [anonymised(market, config.news_query) for market in own] if config.anonymise else own
+        self._config = replace(config, news_query=(COMPANY,)) if config.anonymise and config.news_query else config
         self._after_close = fill == "next_open"
         self._length = length
         self._market_texts: dict[tuple[int, int], str] = {}

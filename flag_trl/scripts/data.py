@@ -1,6 +1,7 @@
-"""Look market data over before anything is trained on them.
+"""Look market data over before anything is trained on them, or fetch some.
 
 flag-trl data check prices.csv --symbols MSFT
+flag-trl data download MSFT SPY --start 2019-01-01 --end 2021-12-31
 """
 
 import argparse
@@ -13,19 +14,31 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from flag_trl.data import Coverage, TextCoverage, TextKnown, coverage, load_market
+from flag_trl.data import Coverage, TextCoverage, TextKnown, coverage, download, load_market
 from flag_trl.scripts.progress import report_console
 
 DESCRIPTION = """Read a file as training would, and say what is in it: dates, gaps, large moves, texts a day and their
 length, with a picture of each symbol. What is wrong with it is reported by file, row and column. Example:
 flag-trl data check data/investor-bench --symbols MSFT JNJ"""
+FETCH = """Fetch daily bars, adjusted for splits and dividends, into one CSV file a symbol. The query is written
+beside each: Yahoo changes past prices with every dividend, so keep the file. It has no news. Example:
+flag-trl data download MSFT SPY --start 2019-01-01 --end 2021-12-31"""
 MODEL = "models/SmolLM2-135M-Instruct"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse and run ``check``, the one thing to do with data so far."""
+    """Parse and run ``check`` or ``download``."""
     args = _parser().parse_args(argv)
-    console = report_console()
+    (_download if args.command == "download" else _check)(args, report_console())
+
+
+def _download(args: argparse.Namespace, console: Console) -> None:
+    for symbol in args.symbols:
+        file = download(symbol, args.start, args.end, args.output)
+        console.print(f"{file}, and beside it the query that made it", markup=False, highlight=False)
+
+
+def _check(args: argparse.Namespace, console: Console) -> None:
     tokens = _tokenizer(args.model)
     known = {"text_known": args.text_known, "filings_known": args.filings_known}
     for symbol in args.symbols or [Path(args.source).stem]:
@@ -36,10 +49,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("flag-trl data", description="Look market data over.")
-    check = parser.add_subparsers(required=True, metavar="check").add_parser(
-        "check", help="say what a file holds", description=DESCRIPTION
-    )
+    parser = argparse.ArgumentParser("flag-trl data", description="Look market data over, or fetch some.")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="check | download")
+    fetch = commands.add_parser("download", help="fetch daily prices from Yahoo Finance", description=FETCH)
+    fetch.formatter_class = argparse.RawDescriptionHelpFormatter
+    fetch.add_argument("symbols", nargs="+", help="as Yahoo writes them: MSFT, ^VIX, BTC-USD")
+    fetch.add_argument("--start", required=True, help="first day, YYYY-MM-DD")
+    fetch.add_argument("--end", required=True, help="last day")
+    fetch.add_argument("--output", type=Path, default=Path("data/yahoo"), help="folder of the files")
+    check = commands.add_parser("check", help="say what a file holds", description=DESCRIPTION)
     check.formatter_class = argparse.RawDescriptionHelpFormatter
     check.add_argument("source", help="`sample`, a .json, .csv or .parquet file, a folder, or a Hub id")
     check.add_argument("--symbols", nargs="+", help="which of them (default: the file's name)")

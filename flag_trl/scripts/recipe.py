@@ -2,17 +2,28 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import yaml
 from transformers import set_seed
 from trl import TrlParser
 
 from flag_trl.accounts import Costs, position_scheme
 from flag_trl.agent import Agent
-from flag_trl.data import MarketData, Period, TextKnown, check_disjoint, load_market
+from flag_trl.data import (
+    Alteration,
+    MarketData,
+    Period,
+    TextKnown,
+    altered,
+    check_disjoint,
+    load_market,
+    read_events,
+)
+from flag_trl.data.altered import WEEKS
 from flag_trl.envs import FillAt, RewardName, TradingRules
 from flag_trl.observations import NewsSelector, NumberForm, ObservationConfig
 from flag_trl.observations.indicators import KINDS
@@ -42,6 +53,16 @@ class MarketArguments:
     )
     text_known: TextKnown = field(default="after_close", metadata={"help": "When a day's news count as known."})
     filings_known: TextKnown = field(default="after_close", metadata={"help": "When its 10-K and 10-Q do."})
+    context: list[str] = field(
+        default_factory=list, metadata={"help": "Symbols whose returns are shown beside, such as an index."}
+    )
+    context_data: str | None = field(default=None, metadata={"help": "Where they are, if elsewhere than `data`."})
+    events: str | None = field(
+        default=None, metadata={"help": "CSV of date, name, known and symbol: days to the next event are shown."}
+    )
+    counterfactual: Alteration | None = field(
+        default=None, metadata={"help": "Alter the days: prices mirrored, dates moved ten years, or names replaced."}
+    )
     periods_per_year: int = field(default=252, metadata={"help": "Bars a year: 252 for stocks, 365 for crypto."})
     train_period: list[str] = field(default_factory=list, metadata={"help": "First and last day of training."})
     validation_period: list[str] = field(default_factory=list, metadata={"help": "First and last day of validation."})
@@ -120,6 +141,9 @@ class PolicyArguments:
     soft_tokens: int = field(default=4, metadata={"help": "How many soft tokens."})
     soft_bars: int = field(default=20, metadata={"help": "Bars that they are made of."})
     weekday: bool = field(default=False, metadata={"help": "Name the day of the week."})
+    anonymise: bool = field(
+        default=False, metadata={"help": "Replace symbol, `news_query`, other tickers and dates in prompts."}
+    )
     news_items: int = field(default=0, metadata={"help": "At most so many of the day's news are shown."})
     news_budget: int = field(default=60, metadata={"help": "Tokens that they may take together."})
     news_selector: NewsSelector = field(
@@ -172,16 +196,19 @@ class Recipe:
         both = sorted(set(args.symbols) & set(args.unseen_symbols))
         if both:
             raise SystemExit(f"unseen_symbols: training sees {', '.join(both)}; take it out of one of the lists")
-        return {
-            symbol: load_market(
-                args.data,
-                symbol,
-                text_known=args.text_known,
-                filings_known=args.filings_known,
-                periods_per_year=args.periods_per_year,
-            )
-            for symbol in [*args.symbols, *(args.unseen_symbols if unseen else [])]
-        }
+        beside = tuple(self._market(args.context_data or args.data, symbol) for symbol in args.context)
+        found = {}
+        for symbol in [*args.symbols, *(args.unseen_symbols if unseen else [])]:
+            events = () if args.events is None else read_events(args.events, symbol)
+            market = replace(self._market(args.data, symbol), context=beside, events=events)
+            names = self.policy.news_query
+            found[symbol] = altered(market, args.counterfactual, names) if args.counterfactual else market
+        return found
+
+    def _market(self, data: str, symbol: str) -> MarketData:
+        args = self.market
+        known = {"text_known": args.text_known, "filings_known": args.filings_known}
+        return load_market(data, symbol, **known, periods_per_year=args.periods_per_year)
 
     def periods(self) -> tuple[Period, Period | None, list[Period]]:
         """Training, validation (if given) and test periods, checked to follow one another."""
@@ -190,6 +217,8 @@ class Recipe:
         validation = _period("validation", args.validation_period) if args.validation_period else None
         tests = [_period(name, days) for name, days in args.test_periods.items()]
         check_disjoint([period for period in (train, validation, *tests) if period is not None])
+        if args.counterfactual == "dates":
+            return _moved(train), validation and _moved(validation), [_moved(period) for period in tests]
         return train, validation, tests
 
     def test_periods(self, names: Sequence[str] | None = None) -> list[Period]:
@@ -252,6 +281,9 @@ class Recipe:
             soft_tokens=args.soft_tokens,
             soft_bars=args.soft_bars,
             weekday=args.weekday,
+            next_event=self.market.events is not None,
+            context=bool(self.market.context),
+            anonymise=args.anonymise,
             news_items=args.news_items,
             news_budget=args.news_budget,
             news_selector=args.news_selector,
@@ -275,6 +307,7 @@ class Recipe:
             f"greedy actions; account text: {agent.observation.account_text}{_reflecting(agent)}; news known "
             f"{self.market.text_known.replace('_', ' ')}, filings {self.market.filings_known.replace('_', ' ')}; "
             f"risk-free rate 0; {self.market.periods_per_year} days a year; seed {self.training.seed}",
+            *([f"counterfactual: {self.market.counterfactual} altered"] if self.market.counterfactual else []),
             *self.market.notes,
         ]
 
@@ -315,6 +348,12 @@ def _period(name: str, days: Sequence[Any]) -> Period:
     if len(days) != 2:
         raise SystemExit(f"{name} period: give its first and last day, such as [2015-01-02, 2019-12-31]")
     return Period(name, *days)
+
+
+def _moved(period: Period) -> Period:
+    """A period where `counterfactual: dates` puts its days."""
+    days = np.timedelta64(7 * WEEKS, "D")
+    return Period(period.name, period.start + days, period.end + days)
 
 
 def _reflecting(agent: Agent) -> str:

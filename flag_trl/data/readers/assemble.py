@@ -81,7 +81,7 @@ def assemble(
         if rule != "timestamp":
             moment = moment.astype("datetime64[D]") + delays[rule]
         texts.append(DatedText(item.kind, item.text, moment))
-    bars = {name: frame[name].to_numpy() for name in ("open", "high", "low", "volume") if name in frame}
+    bars = {name: frame[name].to_numpy() if name in frame else None for name in ("open", "high", "low", "volume")}
     return MarketData(
         symbol=symbol,
         dates=frame["date"].to_numpy("datetime64[D]"),
@@ -90,5 +90,8 @@ def assemble(
         periods_per_year=periods_per_year,
         session_close=session_close,
         source=source,
-        **bars,
+        open=bars["open"],
+        high=bars["high"],
+        low=bars["low"],
+        volume=bars["volume"],
     )

@@ -27,6 +27,11 @@ def check_rows(table: RawTable) -> "pd.DataFrame":
 
 def read_csv(path: Path, symbol: str) -> RawTable:
     """Read one symbol's rows of a CSV file; errors name rows by line, the header being line 1."""
+    return _select(csv_columns(path), symbol)
+
+
+def csv_columns(path: Path) -> RawTable:
+    """All cells of a CSV file by column, the header in lower case; `DataError` where it cannot be read."""
     file = str(path)
     cells: list[list[str]] = []
     rows: list[str] = []
@@ -57,7 +62,7 @@ def read_csv(path: Path, symbol: str) -> RawTable:
     columns: dict[str, list[object]] = _lower_case(
         file, header, [[row[i] for row in cells] for i in range(len(header))]
     )
-    return _select(RawTable(file, rows, columns, offences), symbol)
+    return RawTable(file, rows, columns, offences)
 
 
 def read_parquet(path: Path, symbol: str) -> RawTable:
