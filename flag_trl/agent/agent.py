@@ -13,7 +13,7 @@ from flag_trl.accounts import PositionScheme
 from flag_trl.agent.decision import Decision, choose
 from flag_trl.agent.table import PolicyTable
 from flag_trl.observations import Markets, Observation, ObservationConfig, Observer
-from flag_trl.policy import LLMPolicy, SoftInput, SoftTokens
+from flag_trl.policy import ImageTokens, LLMPolicy, SoftInput, SoftTokens
 from flag_trl.prompts import Prompt, PromptBuilder
 
 AGENT_FILE = "agent.json"
@@ -40,8 +40,8 @@ class States:
 
     @property
     def segments(self) -> list[tuple[tuple[int, ...], ...]]:
-        """Token segments of each distinct state, as the policy takes them."""
-        return [_with_numbers(prompt) for prompt in self.prompts]
+        """Token segments of each distinct state, with numbers and images where their place is kept."""
+        return [segments_of(prompt) for prompt in self.prompts]
 
 
 class Agent:
@@ -77,7 +77,13 @@ class Agent:
                 f"the observation has soft tokens {shown}, the policy {policy.soft}; build the policy with "
                 "LLMPolicy(..., soft=SoftInput(*observation.soft_input)), or the observation with numbers text"
             )
-        self.prompts = PromptBuilder(policy.tokenizer, words, template, observation.soft_tokens if shown else 0)
+        if observation.chart_bars and policy.vision is None:
+            raise ValueError(
+                f"the observation has a chart, and {policy.base_model or 'the model'} sees nothing; take a "
+                "vision-language model such as SmolVLM, or leave chart_bars at 0"
+            )
+        image = () if policy.vision is None else policy.vision.tokens
+        self.prompts = PromptBuilder(policy.tokenizer, words, template, observation.soft_tokens if shown else 0, image)
         self.trained_on: dict[str, str] | None = None
 
     def check_actions(self, scheme: PositionScheme) -> None:
@@ -90,7 +96,8 @@ class Agent:
 
     def observer(self, markets: Markets, fill: Literal["next_open", "same_close"]) -> Observer:
         """The observer that shows this agent what it was configured to see, with text budgets in its own tokens."""
-        return Observer(markets, self.observation, fill, self.prompts.count_tokens)
+        size = {} if self.policy.vision is None else {"image_size": self.policy.vision.size}
+        return Observer(markets, self.observation, fill, self.prompts.count_tokens, **size)
 
     def encode(self, observations: Sequence[Observation]) -> States:
         """Tokenise observations and find the distinct ones; all count as distinct where the engine shares nothing."""
@@ -126,7 +133,7 @@ class Agent:
     ) -> None:
         """Cache the frozen trunk's states of observations; see `LLMPolicy.precompute`."""
         distinct = dict.fromkeys(observations)
-        self.policy.precompute([self.prompts.build(o).segments for o in distinct], on_progress)
+        self.policy.precompute([segments_of(self.prompts.build(o)) for o in distinct], on_progress)
 
     def _evaluate(
         self, states: States, on_progress: Callable[[int, int], None] = lambda done, total: None
@@ -173,9 +180,11 @@ class Agent:
         return agent
 
 
-def _with_numbers(prompt: Prompt) -> tuple[tuple[int, ...], ...]:
-    """A prompt's segments, with its numbers at the place that is kept for them."""
-    if prompt.numbers is None:
-        return prompt.segments
-    *before, place, account = prompt.segments
-    return (*before, SoftTokens(place, prompt.numbers.values), account)
+def segments_of(prompt: Prompt) -> tuple[tuple[int, ...], ...]:
+    """A prompt's segments as the policy takes them: with its numbers and its image where their place is kept."""
+    segments = list(prompt.segments)
+    if prompt.numbers is not None:
+        segments[-2] = SoftTokens(segments[-2], prompt.numbers.values)
+    if prompt.image is not None:
+        segments[1] = ImageTokens(segments[1], prompt.image.png)
+    return tuple(segments)

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from flag_trl.observations.indicators import Indicator
 
 NUMBERS_PER_BAR = 5
-COUNTS = ("past_returns", "news_items", "news_budget", "filing_budget", "memory_items", "memory_budget")
+COUNTS = ("past_returns", "chart_bars", "news_items", "news_budget", "filing_budget", "memory_items", "memory_budget")
 OWN_COUNTS = ("reflections", "reflection_budget")
 NumberForm = Literal["text", "soft", "both"]
 NewsSelector = Literal["latest", "relevance", "novelty", "combined"]
@@ -31,6 +31,8 @@ class ObservationConfig:
         made of the last bars' prices and volumes and of the indicators; or both.
     soft_tokens, soft_bars : int
         How many soft tokens, and of how many bars.
+    chart_bars : int
+        Of how many bars a chart is shown, by vision-language policies alone; 0 for none.
     weekday : bool
         Whether the day of the week is named.
     next_event : bool
@@ -76,6 +78,7 @@ class ObservationConfig:
     numbers: NumberForm = "text"
     soft_tokens: int = 4
     soft_bars: int = 20
+    chart_bars: int = 0
     weekday: bool = False
     next_event: bool = False
     context: bool = False

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from flag_trl.observations.chart import Chart
 from flag_trl.observations.numbers import Numbers
 
 
@@ -19,9 +20,12 @@ class Observation:
         Which actions the account can execute, by action id.
     numbers : Numbers, optional
         Prices and indicators as numbers; depends on the symbol and the day alone.
+    image : Chart, optional
+        The last bars as a picture; depends on the symbol and the day alone.
     """
 
     market_text: str
     account_text: str
     legal: tuple[bool, ...]
     numbers: Numbers | None = None
+    image: Chart | None = None

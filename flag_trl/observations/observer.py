@@ -9,6 +9,7 @@ import numpy as np
 
 from flag_trl.accounts import POSITION_NAMES, PositionScheme
 from flag_trl.data import COMPANY, MarketData, MarketView, anonymised
+from flag_trl.observations.chart import Chart, candles
 from flag_trl.observations.config import ObservationConfig
 from flag_trl.observations.market_text import TextPart, market_parts, market_text
 from flag_trl.observations.news import day_news, ranked_news
@@ -34,6 +35,8 @@ class Observer:
         with ``same_close`` it falls at the close.
     length : callable, default len
         Length of a text in the unit of the budgets.
+    image_size : int
+        Width and height of charts, in pixels.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Observer:
         config: ObservationConfig,
         fill: Literal["next_open", "same_close"],
         length: Callable[[str], int] = len,
+        image_size: int = 224,
     ) -> None:
         self._symbols = sorted(markets)
         own = [markets[symbol] for symbol in self._symbols]
@@ -52,6 +56,8 @@ class Observer:
         self._market_texts: dict[tuple[int, int], str] = {}
         self._numbers: dict[tuple[int, int], Numbers] = {}
         self._cues: dict[tuple[int, int], str] = {}
+        self._charts: dict[tuple[int, int], Chart] = {}
+        self._image_size = image_size
         self._short: set[str] = set()
 
     def memories(self, symbols: Sequence[str]) -> list[EpisodeMemory] | None:
@@ -141,7 +147,17 @@ class Observer:
 
     def _observation(self, symbol: int, bar: int, account_text: str, legal: np.ndarray) -> Observation:
         market = self.market_text(symbol, bar)
-        return Observation(market, account_text, tuple(legal.tolist()), self._market_numbers(symbol, bar))
+        numbers, chart = self._market_numbers(symbol, bar), self._chart(symbol, bar)
+        return Observation(market, account_text, tuple(legal.tolist()), numbers, chart)
+
+    def _chart(self, symbol: int, bar: int) -> Chart | None:
+        """The picture of one day; a function of symbol and day alone."""
+        if not self._config.chart_bars:
+            return None
+        key = (symbol, bar)
+        if key not in self._charts:
+            self._charts[key] = candles(self._view(symbol, bar), self._config.chart_bars, self._image_size)
+        return self._charts[key]
 
     def _market_numbers(self, symbol: int, bar: int) -> Numbers | None:
         """What of one day is handed over as numbers; a function of symbol and day alone."""

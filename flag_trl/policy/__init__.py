@@ -6,5 +6,17 @@ from flag_trl.policy.llm import LLMPolicy
 from flag_trl.policy.soft import SoftInput, SoftTokens
 from flag_trl.policy.tree import Share
 from flag_trl.policy.tuning import Tuning
+from flag_trl.policy.vision import ImageTokens
 
-__all__ = ["ActionTokens", "Engine", "LLMPolicy", "Outputs", "Precision", "Share", "SoftInput", "SoftTokens", "Tuning"]
+__all__ = [
+    "ActionTokens",
+    "Engine",
+    "ImageTokens",
+    "LLMPolicy",
+    "Outputs",
+    "Precision",
+    "Share",
+    "SoftInput",
+    "SoftTokens",
+    "Tuning",
+]

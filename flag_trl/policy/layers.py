@@ -30,13 +30,20 @@ class TreePass:
         self._positions = tensors["positions"]
         self._queries = tensors["queries"]
         self._input_ids = tensors["input_ids"]
+        self._image_places = tensors.get("image_places")
         self._allowed = _attends(tensors["paths"], self._positions)
         self._masks: dict[str, torch.Tensor] = {}
         self._rotary: dict[str, Any] = {}
 
-    def trunk(self, depth: int) -> torch.Tensor:
-        """Hidden states above the embedding and the lowest `depth` layers, shape (B, L, hidden size)."""
+    def trunk(self, depth: int, features: torch.Tensor | None = None) -> torch.Tensor:
+        """Hidden states above the embedding and the lowest `depth` layers, shape (B, L, hidden size).
+
+        `features`, shape (images x tokens, hidden size), stand in place of the image tokens' embeddings.
+        """
         hidden = self._decoder.embed_tokens(self._input_ids)
+        if features is not None:
+            flat = hidden.flatten(0, 1)
+            hidden = flat.index_copy(0, self._image_places, features.to(flat.dtype)).view_as(hidden)
         for index in range(depth):
             hidden = self._layer(index, hidden)
         return hidden

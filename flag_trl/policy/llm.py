@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from flag_trl.policy.actions import ActionTokens
 from flag_trl.policy.engine import AUTOCAST, Batch, Engine, Outputs
 from flag_trl.policy.layers import TreePass
+from flag_trl.policy.loading import load_base
 from flag_trl.policy.saved import SavedPolicy, read_weights
-from flag_trl.policy.soft import NumberEncoder, SoftInput
+from flag_trl.policy.soft import NumberEncoder, SoftInput, without_numbers
 from flag_trl.policy.tree import PromptTree, Segments, TreeBatch
 from flag_trl.policy.trunk_cache import TrunkCache, trunk_fingerprint
-from flag_trl.policy.tuning import Tuning, apply_tuning, decoder
+from flag_trl.policy.tuning import Tuning, apply_tuning, base, decoder
+from flag_trl.policy.vision import VisionInput, features, pixels
 
 TRADING_WORDS = {"sell": "sell", "hold": "hold", "buy": "buy"}
 
@@ -53,6 +55,8 @@ class LLMPolicy(nn.Module):
         How forward passes are arranged.
     cache : TrunkCache or None
         States of the frozen trunk; set by `use_cache`.
+    vision : VisionInput or None
+        How prompts hold images; None for a model that sees nothing.
     """
 
     def __init__(
@@ -75,17 +79,18 @@ class LLMPolicy(nn.Module):
         attention = model.config._attn_implementation
         if attention not in ("sdpa", "eager"):
             raise ValueError(f"attention {attention!r} takes no mask of a tree; load the model with sdpa or eager")
+        self.vision = VisionInput.of(model, tokenizer)
         self.model: Any = apply_tuning(model, tuning)
         self.engine = Engine()
         self.cache: TrunkCache | None = None
         self.value_head: nn.Linear | None = None
         if value_head:
-            self.value_head = nn.Linear(self.config.hidden_size, 1, device=self.device)
+            self.value_head = nn.Linear(self.hidden_size, 1, device=self.device)
             nn.init.zeros_(self.value_head.weight)
             nn.init.zeros_(self.value_head.bias)
         self.number_encoder: NumberEncoder | None = None
         if soft is not None:
-            self.number_encoder = NumberEncoder(soft, self.config.hidden_size).to(self.device)
+            self.number_encoder = NumberEncoder(soft, self.hidden_size).to(self.device)
         # It is handed keys and values to read, never to extend, so they may stay where layers are checkpointed.
         decoder(self.model).layers[-1]._can_checkpoint_with_cache = True
         self._initial = {
@@ -132,20 +137,8 @@ class LLMPolicy(nn.Module):
             policy = cls.from_pretrained(*base, value_head=saved.value_head, soft=saved.soft)
             policy.load_trained(folder)
             return policy
-        if not folder.is_dir() and str(name_or_path).startswith((".", "/", "models/", "outputs/")):
-            raise FileNotFoundError(
-                f"no model folder at {name_or_path}; `flag-trl convert-gguf --output {name_or_path}` makes the "
-                "bundled SmolLM2-135M-Instruct, or give another folder or a Hub id"
-            )
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=revision or "main")
         tuning = tuning or Tuning()
-        layers = AutoConfig.from_pretrained(name_or_path, revision=revision or "main").num_hidden_layers
-        model = AutoModelForCausalLM.from_pretrained(
-            name_or_path,
-            dtype=dtype,
-            revision=revision or "main",
-            quantization_config=tuning.quantization(layers),
-        )
+        model, tokenizer = load_base(name_or_path, tuning, dtype, revision)
         named = words or TRADING_WORDS
         return cls(model, tokenizer, named, tuning, str(name_or_path), revision, value_head, soft)
 
@@ -193,6 +186,11 @@ class LLMPolicy(nn.Module):
         return self.model.config
 
     @property
+    def hidden_size(self) -> int:
+        """Of the language model."""
+        return int(self.config.get_text_config().hidden_size)
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
@@ -226,7 +224,7 @@ class LLMPolicy(nn.Module):
         if not self.trunk_depth:
             return
         where = f"{self.engine.precision} {self.device.type}"
-        fingerprint = trunk_fingerprint(decoder(self.model), self.trunk_depth, where, dtype)
+        fingerprint = trunk_fingerprint(self.unwrapped, decoder(self.model), self.trunk_depth, where, dtype)
         own = None if folder is None else Path(folder) / fingerprint
         self.cache = TrunkCache(fingerprint, memory_bytes, own, disk_bytes, dtype)
 
@@ -248,7 +246,7 @@ class LLMPolicy(nn.Module):
             hidden = batch.get("hidden")
             if hidden is None:
                 with nullcontext() if self.tuning.method == "full" else torch.no_grad():
-                    hidden = layers.trunk(self.trunk_depth)
+                    hidden = layers.trunk(self.trunk_depth, self._features(batch))
             if self.number_encoder is not None and "soft_numbers" in batch:
                 hidden = self.number_encoder(hidden, batch["soft_numbers"], batch["soft_places"])
             states = layers.top(self.trunk_depth, hidden)[batch["answers"]]
@@ -279,7 +277,7 @@ class LLMPolicy(nn.Module):
             if hidden is None:
                 self.precompute([prompts[row] for row in batch.prompts])
                 hidden = self._cached(batch)
-            states = {} if hidden is None else {"hidden": hidden}
+            states = self._pixels(batch) if hidden is None else {"hidden": hidden}
             yield batch.prompts, {**batch.tensors, **states, "legal": legal[torch.from_numpy(batch.prompts)]}
 
     def count_batches(self, prompts: Sequence[Segments]) -> int:
@@ -341,7 +339,7 @@ class LLMPolicy(nn.Module):
         if cache is None or cache.full:
             return
         # Below the boundary soft tokens are what holds their place, and prompts that differ in numbers alone are one.
-        prompts = list(dict.fromkeys(tuple(map(tuple, prompt)) for prompt in prompts))
+        prompts = list(dict.fromkeys(map(without_numbers, prompts)))
         tree = PromptTree(prompts, self._prefixes, "prefixes")
         lacking = {segment for segment in tree.segments() if segment.key not in cache}
         new = [i for i, ends in enumerate(tree.ends) if any(not lacking.isdisjoint(end.path()) for end in ends)]
@@ -355,8 +353,10 @@ class LLMPolicy(nn.Module):
         for batch in batches:
             began = time.perf_counter()
             with self._precision():
-                tensors = {key: tensor.to(self.device) for key, tensor in batch.tensors.items()}
-                hidden = TreePass(decoder(self.model), tensors).trunk(self.trunk_depth).float()
+                given = {**batch.tensors, **self._pixels(batch)}
+                tensors = {key: tensor.to(self.device) for key, tensor in given.items()}
+                found = self._features(tensors)
+                hidden = TreePass(decoder(self.model), tensors).trunk(self.trunk_depth, found).float()
             states = {segment.key: part for segment, part in batch.parts(hidden.cpu())}
             cache.put(states, time.perf_counter() - began)
             done += batch.tensors["input_ids"].numel()
@@ -369,13 +369,28 @@ class LLMPolicy(nn.Module):
             return None
         # In the precision of the layers that read them.
         dtype = self.model.get_input_embeddings().weight.dtype
-        hidden = torch.zeros(*batch.tensors["input_ids"].shape, self.config.hidden_size, dtype=dtype)
+        hidden = torch.zeros(*batch.tensors["input_ids"].shape, self.hidden_size, dtype=dtype)
         for segment, place in batch.parts(hidden):
             states = self.cache.get(segment.key)
             if states is None:
                 return None
             place.copy_(states)
         return hidden
+
+    def _pixels(self, batch: TreeBatch) -> Batch:
+        """The images of a batch, read."""
+        if self.vision is None or not batch.images:
+            return {}
+        return {"pixels": pixels(batch.images, self.vision.size)}
+
+    def _features(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
+        """What takes the place of a batch's image tokens."""
+        return features(self.unwrapped, batch["pixels"]) if "pixels" in batch else None
+
+    @property
+    def unwrapped(self) -> Any:
+        """The model as transformers has it, without what PEFT puts around it."""
+        return base(self.model)
 
     @property
     def trunk_depth(self) -> int:
@@ -397,7 +412,7 @@ class LLMPolicy(nn.Module):
         # In single precision under mixed precision too: half-precision logits around 20 come in steps of an eighth.
         with torch.autocast(hidden.device.type, enabled=False):
             logits = hidden.float() @ head.weight[list(tokens)].float().T
-        softcap = getattr(self.config, "final_logit_softcapping", None)
+        softcap = getattr(self.config.get_text_config(), "final_logit_softcapping", None)
         return softcap * torch.tanh(logits / softcap) if softcap else logits
 
     def _values(self, states: torch.Tensor) -> torch.Tensor | None:

@@ -1,5 +1,6 @@
 """Numbers that enter a prompt as numbers: soft tokens at the frozen trunk's upper boundary."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,3 +98,8 @@ class NumberEncoder(nn.Module):
             added = self.write(nn.functional.gelu(self.read(numbers))).view(*places.shape, -1)
         changed = (here.float() + scale * added).to(flat.dtype)
         return flat.index_copy(0, places.flatten(), changed.flatten(0, 1)).view_as(hidden)
+
+
+def without_numbers(prompt: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    """A prompt's segments with what holds the place of soft tokens, and no numbers."""
+    return tuple(tuple(segment) if isinstance(segment, SoftTokens) else segment for segment in prompt)

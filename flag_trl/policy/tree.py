@@ -7,16 +7,18 @@ and to those above it, so every prompt is computed as if it stood alone.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 import torch
 
 from flag_trl.policy.soft import SoftTokens
+from flag_trl.policy.vision import ImageTokens
 
 Segments = Sequence[tuple[int, ...]]
 Share = Literal["prefixes", "states", "none"]
 SHARES = get_args(Share)
+Kind = TypeVar("Kind", SoftTokens, ImageTokens)
 
 ROW_TOKENS = 512
 """How long a row of several branches may become: long enough that a common beginning costs little, short enough that
@@ -33,7 +35,8 @@ class Segment:
     Attributes
     ----------
     key : bytes
-        Digest of all tokens from the prompt's beginning to this segment's end, and of where its segments meet.
+        Digest of all tokens and images from the prompt's beginning to this segment's end, and of where its segments
+        meet; not of soft tokens' numbers, which enter above the trunk.
     tokens : tuple of int
     start : int
         Position of the first token in the prompt.
@@ -88,12 +91,16 @@ class TreeBatch:
         top of the tree to the token's own, then zeros (minus one on padding); ``queries``, shape (B, Q): tokens of
         each row whose outputs are read; ``answers``, shape (U, K): for each prompt and each branching node of the
         actions, where in the flattened queries its output stands. With soft tokens also ``soft_numbers``, shape
-        (S, K), and ``soft_places``, shape (S, n): their numbers, and where in the flattened tokens they stand.
+        (S, K), and ``soft_places``, shape (S, n): their numbers, and where in the flattened tokens they stand. With
+        images also ``image_places``, shape (I x n,): where their features stand.
+    images : list of ImageTokens, length I
+        Those of the rows, in the order of their places.
     """
 
     segments: list[list[Segment]]
     prompts: np.ndarray
     tensors: dict[str, torch.Tensor]
+    images: list[ImageTokens] = field(default_factory=list)
 
     def parts(self, hidden: torch.Tensor) -> Iterator[tuple[Segment, torch.Tensor]]:
         """Each segment with its part of `hidden`, shape (B, L, hidden size): a view of shape (tokens, hidden size)."""
@@ -145,7 +152,8 @@ class PromptTree:
         found = self._known.get(place)
         if found is None:
             above = parent.key if parent else b""
-            key = blake2b(above + np.array(tokens, dtype=np.int64).tobytes(), digest_size=16).digest()
+            content = np.array(tokens, dtype=np.int64).tobytes() + getattr(tokens, "digest", b"")
+            key = blake2b(above + content, digest_size=16).digest()
             start = parent.start + len(parent.tokens) if parent else 0
             found = self._known[place] = Segment(key, tokens, start, parent)
             (parent.children if parent else self.roots).append(found)
@@ -245,7 +253,10 @@ class PromptTree:
             **self._reads(prompts, place),
             **_soft(rows, length),
         }
-        return TreeBatch([row.segments for row in rows], np.array(prompts), tensors)
+        images, places = _images(rows, length)
+        if images:
+            tensors["image_places"] = torch.from_numpy(np.concatenate(places))
+        return TreeBatch([row.segments for row in rows], np.array(prompts), tensors, images)
 
     def _reads(self, prompts: list[int], place: list[dict[Segment, int]]) -> dict[str, torch.Tensor]:
         """Where outputs are read: ``queries`` and ``answers`` of a `TreeBatch`."""
@@ -277,19 +288,29 @@ def _paths(rows: list[Row], chains: list[dict[Segment, list[int]]], length: int)
     return paths
 
 
-def _soft(rows: list[Row], length: int) -> dict[str, torch.Tensor]:
-    """``soft_numbers`` and ``soft_places`` of a `TreeBatch`; nothing where no segment has any."""
-    numbers, places = [], []
+def _located(rows: list[Row], length: int, kind: type[Kind]) -> Iterator[tuple[Kind, int]]:
+    """Segments of a kind, and where in the flattened tokens each begins."""
     for b, row in enumerate(rows):
         offset = b * length
         for segment in row.segments:
-            if isinstance(segment.tokens, SoftTokens):
-                numbers.append(segment.tokens.numbers)
-                places.append(np.arange(offset, offset + len(segment.tokens)))
+            if isinstance(segment.tokens, kind):
+                yield segment.tokens, offset
             offset += len(segment.tokens)
-    if not numbers:
+
+
+def _soft(rows: list[Row], length: int) -> dict[str, torch.Tensor]:
+    """``soft_numbers`` and ``soft_places`` of a `TreeBatch`; nothing where no segment has any."""
+    found = list(_located(rows, length, SoftTokens))
+    if not found:
         return {}
+    places = np.array([np.arange(start, start + len(tokens)) for tokens, start in found], dtype=np.int64)
     return {
-        "soft_numbers": torch.from_numpy(np.stack(numbers)),
-        "soft_places": torch.from_numpy(np.stack(places).astype(np.int64)),
+        "soft_numbers": torch.from_numpy(np.stack([tokens.numbers for tokens, _ in found])),
+        "soft_places": torch.from_numpy(places),
     }
+
+
+def _images(rows: list[Row], length: int) -> tuple[list[ImageTokens], list[np.ndarray]]:
+    """The images of a `TreeBatch`, and where the features of each stand."""
+    found = list(_located(rows, length, ImageTokens))
+    return [image for image, _ in found], [np.array(image.places) + start for image, start in found]

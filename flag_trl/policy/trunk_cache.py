@@ -205,11 +205,13 @@ class TrunkCache:
         file.unlink(missing_ok=True)
 
 
-def trunk_fingerprint(decoder: Any, depth: int, precision: str, dtype: torch.dtype) -> str:
+def trunk_fingerprint(model: Any, decoder: Any, depth: int, precision: str, dtype: torch.dtype) -> str:
     """Digest of what the trunk's states depend on besides the tokens.
 
     Parameters
     ----------
+    model : nn.Module
+        The whole model: where it sees images, what reads them counts.
     decoder : nn.Module
         Embedding and layers.
     depth : int
@@ -226,7 +228,8 @@ def trunk_fingerprint(decoder: Any, depth: int, precision: str, dtype: torch.dty
     libraries = [torch.__version__, transformers.__version__]
     said = json.dumps([config, depth, precision, str(dtype), libraries], sort_keys=True, default=str)
     digest = blake2b(said.encode(), digest_size=16)
-    for module in (decoder.embed_tokens, *decoder.layers[:depth]):
+    sight = [part for name in ("vision_model", "connector") if (part := getattr(model.model, name, None)) is not None]
+    for module in (decoder.embed_tokens, *decoder.layers[:depth], *sight):
         for name, tensor in module.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy())

@@ -12,6 +12,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 METHODS = ("top_layers", "lora", "dora", "full")
 # The families whose output head and layer layout the tests check against the plain forward pass.
 FAMILIES = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3")
+SEEING = ("smolvlm", "idefics3")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Tuning:
             raise ValueError(
                 f"trunk_bits {self.trunk_bits} needs a GPU and `pip install bitsandbytes`; leave it at 16 here"
             )
-        skipped = [f"model.layers.{i}" for i in range(self.trunk_depth(layers), layers)] + ["lm_head"]
+        trained = range(self.trunk_depth(layers), layers)
+        skipped = [f"model.{part}layers.{i}" for i in trained for part in ("", "text_model.")] + ["lm_head"]
         return BitsAndBytesConfig(
             load_in_8bit=self.trunk_bits == 8,
             load_in_4bit=self.trunk_bits == 4,
@@ -84,10 +86,15 @@ class Tuning:
         )
 
 
+def base(model: Any) -> Any:
+    """The model as transformers has it, adapters or not."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
 def decoder(model: Any) -> Any:
     """The stack of layers below the output head, adapters or not."""
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
-    return base.model
+    body = base(model).model
+    return getattr(body, "text_model", body)
 
 
 def apply_tuning(model: PreTrainedModel, tuning: Tuning) -> nn.Module:
@@ -99,24 +106,24 @@ def apply_tuning(model: PreTrainedModel, tuning: Tuning) -> nn.Module:
         If the family is not one of `FAMILIES` or the model has too few layers.
     """
     family = model.config.model_type
-    if family not in FAMILIES:
-        raise ValueError(f"model family {family!r} is not supported; supported are {', '.join(FAMILIES)}")
+    if family not in FAMILIES + SEEING:
+        raise ValueError(f"model family {family!r} is not supported; supported are {', '.join(FAMILIES + SEEING)}")
     if tuning.method == "full":
         return model.requires_grad_(True)
-    layers = model.model.layers
+    layers = decoder(model).layers
     count = len(layers)
     if tuning.num_trainable_layers > count:
         raise ValueError(f"num_trainable_layers is {tuning.num_trainable_layers}, but the model has {count} layers")
     top = range(count - tuning.num_trainable_layers, count)
     if tuning.has_adapters:
         linear = {name.split(".")[-1] for name, module in layers[-1].named_modules() if isinstance(module, nn.Linear)}
+        # By their whole name: a vision tower has layers of the same number and names.
+        numbers, names = ("|".join(map(str, part)) for part in (top, sorted(linear)))
         config = LoraConfig(
             r=tuning.lora_rank,
             lora_alpha=tuning.lora_alpha,
             use_dora=tuning.method == "dora",
-            target_modules=sorted(linear),
-            layers_to_transform=list(top),
-            layers_pattern="layers",
+            target_modules=rf"model\.(text_model\.)?layers\.({numbers})\..*\.({names})",
             task_type="CAUSAL_LM",
         )
         return get_peft_model(model, config)
@@ -124,5 +131,5 @@ def apply_tuning(model: PreTrainedModel, tuning: Tuning) -> nn.Module:
     for index in top:
         layers[index].requires_grad_(True)
     if tuning.train_final_norm:
-        model.model.norm.requires_grad_(True)
+        decoder(model).norm.requires_grad_(True)
     return model

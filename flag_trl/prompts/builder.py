@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from flag_trl.observations import Numbers, Observation
+from flag_trl.observations import Chart, Numbers, Observation
 
 _MARKET, _ACCOUNT = "\ue000market\ue000", "\ue000account\ue000"
 BLOCKS = ("system", "user", "account")
@@ -24,15 +24,17 @@ class Prompt(NamedTuple):
     segments : tuple of tuple of int
         Tokens of the task, of the market part and of the account part, each with the template's text behind it:
         prompts of a day share the first two, and all prompts the first. Where there are `numbers`, the last but one
-        holds the place of the soft tokens made of them.
+        holds the place of the soft tokens made of them; where there is an `image`, the second holds its place.
     legal : tuple of bool
         Which actions may be taken, by action id.
     numbers : Numbers, optional
+    image : Chart, optional
     """
 
     segments: tuple[tuple[int, ...], ...]
     legal: tuple[bool, ...]
     numbers: Numbers | None = None
+    image: Chart | None = None
 
     @property
     def token_ids(self) -> tuple[int, ...]:
@@ -54,6 +56,8 @@ class PromptBuilder:
         Jinja text with the blocks ``system``, ``user`` and ``account``; by default the package's own.
     soft_tokens : int
         How many hold the place of an observation's numbers, between market and account.
+    image_tokens : tuple of int
+        What holds the place of an observation's image, before the market.
 
     Raises
     ------
@@ -62,7 +66,12 @@ class PromptBuilder:
     """
 
     def __init__(
-        self, tokenizer: Any, words: Mapping[str, str], template: str | None = None, soft_tokens: int = 0
+        self,
+        tokenizer: Any,
+        words: Mapping[str, str],
+        template: str | None = None,
+        soft_tokens: int = 0,
+        image_tokens: tuple[int, ...] = (),
     ) -> None:
         self.tokenizer = tokenizer
         self.template = template or files(__package__).joinpath("default.jinja").read_text()
@@ -77,6 +86,7 @@ class PromptBuilder:
         self._head, self._middle, self._tail = (self._control_ids(part) for part in self._fixed_parts())
         self._data_ids = lru_cache(maxsize=65536)(self._encode_data)
         # Line breaks say nothing by themselves.
+        self._image = image_tokens
         self._place = self._encode_data("\n")[-1:] * soft_tokens
         self._market_ids = lru_cache(maxsize=65536)(lambda text: self._data_ids(text) + self._middle)
         self._account_ids = lru_cache(maxsize=65536)(lambda text: self._data_ids(text) + self._tail)
@@ -84,9 +94,10 @@ class PromptBuilder:
     def build(self, observation: Observation) -> Prompt:
         """Tokenise one observation: task and market first, the account part last."""
         market, account = self.texts(observation)
+        image = () if observation.image is None else (self._image,)
         place = () if observation.numbers is None else (self._place,)
-        segments = (self._head, self._market_ids(market), *place, self._account_ids(account))
-        return Prompt(segments, observation.legal, observation.numbers)
+        segments = (self._head, *image, self._market_ids(market), *place, self._account_ids(account))
+        return Prompt(segments, observation.legal, observation.numbers, observation.image)
 
     def texts(self, observation: Observation) -> tuple[str, str]:
         """The market part and the account part as they are tokenised."""
@@ -98,13 +109,18 @@ class PromptBuilder:
         market, account = self.texts(observation)
         named = [
             ("task", self._head),
+            ("image", () if observation.image is None else self._image),
             ("market", self._data_ids(market)),
             ("between", self._middle),
             ("soft", () if observation.numbers is None else self._place),
             ("account", self._data_ids(account)),
             ("answer", self._tail),
         ]
-        return [(name, self.tokenizer.decode(list(ids)), len(ids)) for name, ids in named if ids or name != "soft"]
+        return [
+            (name, self.tokenizer.decode(list(ids)), len(ids))
+            for name, ids in named
+            if ids or name not in ("soft", "image")
+        ]
 
     def count_tokens(self, text: str) -> int:
         """Tokens that a piece of data takes."""
@@ -143,7 +159,7 @@ def render_chat(tokenizer: Any, system: str, user: str) -> str:
     Raises
     ------
     ValueError
-        If the tokenizer has no chat template.
+        If the tokenizer has no chat template, or one that leaves out what it is given.
     """
     if not tokenizer.chat_template:
         raise ValueError(
@@ -151,15 +167,21 @@ def render_chat(tokenizer: Any, system: str, user: str) -> str:
             "instruction-tuned model or set tokenizer.chat_template"
         )
     options = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-    try:
-        rendered = tokenizer.apply_chat_template(messages, **options)
-    except TemplateError:
-        rendered = ""
-    if system not in rendered:
-        # Some families refuse a system turn and some drop it: the task then heads the user's turn.
-        rendered = tokenizer.apply_chat_template([{"role": "user", "content": f"{system}\n{user}"}], **options)
-    return rendered
+    task, turn = {"role": "system", "content": system}, {"role": "user", "content": user}
+    # Some families refuse a system turn and some drop it: the task then heads the user's turn. Those that see take
+    # their turns in pieces.
+    for messages in ([task, turn], [{"role": "user", "content": f"{system}\n{user}"}]):
+        for pieces in (False, True):
+            given = [{**m, "content": [{"type": "text", "text": m["content"]}]} if pieces else m for m in messages]
+            try:
+                rendered = str(tokenizer.apply_chat_template(given, **options))
+            except (TemplateError, TypeError):
+                continue
+            if system in rendered and user in rendered:
+                return rendered
+    raise ValueError(
+        f"the chat template of {tokenizer.name_or_path or 'this tokenizer'} shows neither turn; give another"
+    )
 
 
 def read_template(path: str | Path | None) -> str | None:

@@ -140,6 +140,9 @@ class PolicyArguments:
     )
     soft_tokens: int = field(default=4, metadata={"help": "How many soft tokens."})
     soft_bars: int = field(default=20, metadata={"help": "Bars that they are made of."})
+    chart_bars: int = field(
+        default=0, metadata={"help": "Bars of a chart, for vision-language models such as SmolVLM; 0 for none."}
+    )
     weekday: bool = field(default=False, metadata={"help": "Name the day of the week."})
     anonymise: bool = field(
         default=False, metadata={"help": "Replace symbol, `news_query`, other tickers and dates in prompts."}
@@ -280,6 +283,7 @@ class Recipe:
             numbers=args.numbers,
             soft_tokens=args.soft_tokens,
             soft_bars=args.soft_bars,
+            chart_bars=args.chart_bars,
             weekday=args.weekday,
             next_event=self.market.events is not None,
             context=bool(self.market.context),

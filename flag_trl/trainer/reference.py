@@ -50,7 +50,8 @@ class ReferenceLogProbs:
 
 
 def _key(prompt: Prompt) -> bytes:
-    """A digest of a state's tokens, legal actions and numbers."""
+    """A digest of a state's tokens, legal actions, numbers and image."""
     content = np.array([len(prompt.legal), *prompt.legal, *prompt.token_ids], dtype=np.int64)
     numbers = b"" if prompt.numbers is None else prompt.numbers.values.tobytes()
-    return blake2b(content.tobytes() + numbers, digest_size=16).digest()
+    image = b"" if prompt.image is None else prompt.image.png
+    return blake2b(content.tobytes() + numbers + image, digest_size=16).digest()

