@@ -13,10 +13,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from flag_trl.policy.actions import ActionTokens
 from flag_trl.policy.engine import AUTOCAST, Batch, Engine, Outputs
+from flag_trl.policy.heads import ValueHead, token_logits
 from flag_trl.policy.layers import TreePass
 from flag_trl.policy.loading import load_base
 from flag_trl.policy.saved import SavedPolicy, read_weights
-from flag_trl.policy.soft import NumberEncoder, SoftInput, without_numbers
+from flag_trl.policy.soft import NumberEncoder, SoftInput
 from flag_trl.policy.tree import PromptTree, Segments, TreeBatch
 from flag_trl.policy.trunk_cache import TrunkCache, trunk_fingerprint
 from flag_trl.policy.tuning import Tuning, apply_tuning, base, decoder
@@ -83,11 +84,7 @@ class LLMPolicy(nn.Module):
         self.model: Any = apply_tuning(model, tuning)
         self.engine = Engine()
         self.cache: TrunkCache | None = None
-        self.value_head: nn.Linear | None = None
-        if value_head:
-            self.value_head = nn.Linear(self.hidden_size, 1, device=self.device)
-            nn.init.zeros_(self.value_head.weight)
-            nn.init.zeros_(self.value_head.bias)
+        self.value_head = ValueHead(self.hidden_size).to(self.device) if value_head else None
         self.number_encoder: NumberEncoder | None = None
         if soft is not None:
             self.number_encoder = NumberEncoder(soft, self.hidden_size).to(self.device)
@@ -251,9 +248,9 @@ class LLMPolicy(nn.Module):
                 hidden = self.number_encoder(hidden, batch["soft_numbers"], batch["soft_places"])
             states = layers.top(self.trunk_depth, hidden)[batch["answers"]]
         nodes = self.actions.nodes
-        logits = [self._head_rows(states[:, k], node.children) for k, node in enumerate(nodes)]
+        logits = [token_logits(self.model, states[:, k], node.children) for k, node in enumerate(nodes)]
         log_probs = self.actions.log_probs(logits, batch["legal"])
-        return Outputs(log_probs, self._values(states[:, 0]))
+        return Outputs(log_probs, None if self.value_head is None else self.value_head(states[:, 0]))
 
     def batches(self, prompts: Sequence[Segments], legal: torch.Tensor) -> Iterator[tuple[np.ndarray, Batch]]:
         """What `forward` takes, for any number of prompts.
@@ -338,16 +335,11 @@ class LLMPolicy(nn.Module):
         cache = self.cache
         if cache is None or cache.full:
             return
-        # Below the boundary soft tokens are what holds their place, and prompts that differ in numbers alone are one.
-        prompts = list(dict.fromkeys(map(without_numbers, prompts)))
-        tree = PromptTree(prompts, self._prefixes, "prefixes")
-        lacking = {segment for segment in tree.segments() if segment.key not in cache}
-        new = [i for i, ends in enumerate(tree.ends) if any(not lacking.isdisjoint(end.path()) for end in ends)]
-        if not new:
+        missing = cache.lacking(prompts, self._prefixes)
+        if missing is None:
             return
         was_training = self.training
         self.eval()
-        missing = PromptTree([prompts[i] for i in new], self._prefixes, "prefixes")
         batches = list(missing.batches(self.engine.batch_tokens))
         total, done = sum(batch.tensors["input_ids"].numel() for batch in batches), 0
         for batch in batches:
@@ -364,18 +356,10 @@ class LLMPolicy(nn.Module):
         self.train(was_training)
 
     def _cached(self, batch: TreeBatch) -> torch.Tensor | None:
-        """The trunk's states of a batch, shape (B, L, hidden size); None where any is not kept."""
-        if self.cache is None or any(s.key not in self.cache for row in batch.segments for s in row):
+        """The trunk's states of a batch in the precision of the layers that read them; None where any is not kept."""
+        if self.cache is None:
             return None
-        # In the precision of the layers that read them.
-        dtype = self.model.get_input_embeddings().weight.dtype
-        hidden = torch.zeros(*batch.tensors["input_ids"].shape, self.hidden_size, dtype=dtype)
-        for segment, place in batch.parts(hidden):
-            states = self.cache.get(segment.key)
-            if states is None:
-                return None
-            place.copy_(states)
-        return hidden
+        return self.cache.gather(batch, self.hidden_size, self.model.get_input_embeddings().weight.dtype)
 
     def _pixels(self, batch: TreeBatch) -> Batch:
         """The images of a batch, read."""
@@ -405,23 +389,6 @@ class LLMPolicy(nn.Module):
         """The context in which layers run."""
         dtype = AUTOCAST[self.engine.precision]
         return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
-
-    def _head_rows(self, hidden: torch.Tensor, tokens: Sequence[int]) -> torch.Tensor:
-        """Logits of a few tokens: those rows of the output embedding alone."""
-        head = self.model.get_output_embeddings()
-        # In single precision under mixed precision too: half-precision logits around 20 come in steps of an eighth.
-        with torch.autocast(hidden.device.type, enabled=False):
-            logits = hidden.float() @ head.weight[list(tokens)].float().T
-        softcap = getattr(self.config.get_text_config(), "final_logit_softcapping", None)
-        return softcap * torch.tanh(logits / softcap) if softcap else logits
-
-    def _values(self, states: torch.Tensor) -> torch.Tensor | None:
-        """What the value head says of prompts' last hidden states, shape (U, hidden size)."""
-        if self.value_head is None:
-            return None
-        with torch.autocast(states.device.type, enabled=False):
-            values: torch.Tensor = self.value_head(nn.functional.normalize(states.float()))[:, 0]
-        return values
 
     @contextmanager
     def _reference(self) -> Iterator[None]:

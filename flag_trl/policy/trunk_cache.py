@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+
+from flag_trl.policy.soft import without_numbers
+from flag_trl.policy.tree import PromptTree, Segments, TreeBatch
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +109,27 @@ class TrunkCache:
             self._remember(key, value)
         if new and self._folder is not None:
             self._write(new, seconds, self._folder)
+
+    def gather(self, batch: TreeBatch, hidden_size: int, dtype: torch.dtype) -> torch.Tensor | None:
+        """States of a whole batch, shape (B, L, hidden size), zero on padding; None where any is not kept."""
+        if any(segment.key not in self for row in batch.segments for segment in row):
+            return None
+        hidden = torch.zeros(*batch.tensors["input_ids"].shape, hidden_size, dtype=dtype)
+        for segment, place in batch.parts(hidden):
+            states = self.get(segment.key)
+            if states is None:
+                return None
+            place.copy_(states)
+        return hidden
+
+    def lacking(self, prompts: Sequence[Segments], prefixes: Sequence[tuple[int, ...]]) -> PromptTree | None:
+        """The tree of those prompts, each with what may follow it, of which not all is kept; None where all is."""
+        # Below the boundary soft tokens are what holds their place, and prompts that differ in numbers alone are one.
+        prompts = list(dict.fromkeys(map(without_numbers, prompts)))
+        tree = PromptTree(prompts, prefixes, "prefixes")
+        absent = {segment for segment in tree.segments() if segment.key not in self}
+        new = [i for i, ends in enumerate(tree.ends) if any(not absent.isdisjoint(end.path()) for end in ends)]
+        return PromptTree([prompts[i] for i in new], prefixes, "prefixes") if new else None
 
     @property
     def seconds_saved(self) -> float:
