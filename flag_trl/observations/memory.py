@@ -74,7 +74,7 @@ def remembered(view: MarketView, config: ObservationConfig, count: int) -> list[
 
     Only texts of earlier bars are looked at, so that the reaction to each is known.
     """
-    kept = _kept(view)
+    kept = _kept(view, config)
     query = (view.symbol, *config.news_query)
     lines: dict[str, tuple[DatedText, int]] = {}
     for text, bar in kept:
@@ -98,11 +98,15 @@ def remembered(view: MarketView, config: ObservationConfig, count: int) -> list[
     return [memories[line] for line in islice(distinct(best, beside=today), count)]
 
 
-def _kept(view: MarketView) -> list[tuple[DatedText, int]]:
-    """News of the last bars and the latest filings of each form, and the first bar at whose cutoff each was known."""
+def _kept(view: MarketView, config: ObservationConfig) -> list[tuple[DatedText, int]]:
+    """News of the last bars and the latest filings of each form, and the first bar at whose cutoff each was known.
+
+    Where the observation has filings, their latest is no memory.
+    """
+    shown = 1 if config.filing_budget else 0
     short = [text for text in view.texts(since_bars=1 + SHORT_BARS) if text.kind not in LAYER_OF]
-    filings = [view.texts(kinds=(kind,))[-MAX_FILINGS:] for kind in LAYER_OF]
-    texts = [*short[-MAX_SHORT:], *chain(*filings)][::-1]
+    filings = [view.texts(kinds=(kind,))[::-1][shown:MAX_FILINGS] for kind in reversed(LAYER_OF)]
+    texts = [*chain(*filings), *short[-MAX_SHORT:][::-1]]
     cutoffs = view.dates.astype("datetime64[s]") + (view.cutoff - view.date.astype("datetime64[s]"))
     bars = np.searchsorted(cutoffs, np.array([text.known_at for text in texts], dtype="datetime64[s]")).tolist()
     return [(text, bar) for text, bar in zip(texts, bars, strict=True) if bar < view.bar]

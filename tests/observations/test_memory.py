@@ -1,5 +1,7 @@
 """What is remembered of earlier texts: scores as defined, layers that decay, budgets that hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,15 @@ def test_filings_outlast_news_and_are_remembered_by_their_figures() -> None:
     assert (found["long"].text, found["middle"].text) == ("Revenue rose 4%.", "Cash fell to $3.")
     assert found["middle"].recency == pytest.approx(np.exp(-34 / 90))
     assert found["long"].recency == pytest.approx(np.exp(-34 / 365))
+
+
+def test_a_filing_that_stands_in_the_prompt_is_not_remembered_beside() -> None:
+    own = market(text(3, "Sales rose 1%.", "10q"), text(9, "Debt fell to $2.", "10q"))
+    both, older = (
+        [memory.text for memory in remembered(own.as_of(39), replace(CONFIG, filing_budget=budget), 9)]
+        for budget in (0, 60)
+    )
+    assert (set(both), older) == ({"Sales rose 1%.", "Debt fell to $2."}, ["Sales rose 1%."])
 
 
 def test_what_today_s_news_say_is_not_said_again() -> None:
