@@ -13,7 +13,7 @@ difference to `prices`: paired by day and seed, 95 % interval by the stationary 
 days would do to it; the spread of the seeds stands beside it.
 
 A run that is finished is not run again, one that was interrupted goes on from its last checkpoint. More: `--seeds 10`,
-`--whole --symbols all --steps 400 --folder OTHER`.
+`--whole --symbols all --steps 400`.
 """
 
 import json
@@ -21,7 +21,8 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = [(variant, seed) for variant in variants for seed in range(args.seeds)]
         for place, (variant, seed) in enumerate(plan, 1):
             began = time.monotonic()
-            folder = args.folder / f"{market}-{args.steps}" / f"{variant}-{seed}"
+            recipe = _recipe(args, market, variant, seed)
+            folder = Path(str(recipe.training.output_dir)).parent
             done = (folder / "run.json").is_file()
-            record = _run(_recipe(args, market, variant, seed, folder), folder, args.folder / "trunk")
+            record = _run(recipe, folder)
             runs.append({"market": market, "variant": variant, "seed": seed, **record})
             took = "read" if done else f"{time.monotonic() - began:.0f} s"
             sharpe = ", ".join(f"{name} {number(value)}" for name, value in record["sharpe"].items())
@@ -105,9 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _recipe(args: Any, market: str, variant: str, seed: int, folder: Path) -> Recipe:
-    """The pooled recipe with this market, this variant of the observation and this seed."""
-    words = ["--config", str(RECIPE), "--seed", str(seed), "--output_dir", str(folder / "training")]
+def _recipe(args: Any, market: str, variant: str, seed: int) -> Recipe:
+    """The pooled recipe with this market, this variant of the observation and this seed, in a folder of its own."""
+    words = ["--config", str(RECIPE), "--seed", str(seed)]
     words += ["--max_steps", str(args.steps), "--eval_delay", str(args.steps // 2), "--use_cpu", "true"]
     words += ["--bf16", "false", "--report_to", "none", "--disable_tqdm", "true", "--model_name_or_path", args.model]
     recipe = read_recipe([*words, "--trunk_cache_dir", str(args.folder / "trunk")])
@@ -116,23 +118,27 @@ def _recipe(args: Any, market: str, variant: str, seed: int, folder: Path) -> Re
     template.write_text(TEMPLATE)
     shown = replace(recipe.policy, prompt_template=str(template), **{**NOTHING_ELSE, **VARIANTS[variant]})
     if market == "msft":
-        trading = replace(recipe.trading, fill="same_close")
+        recipe.trading.fill = "same_close"
         shown = replace(shown, news_query=["Microsoft"])
-        return replace(
-            recipe,
-            market=replace(recipe.market, data=str(args.investor_bench), **MSFT),
-            trading=trading,
-            policy=shown,
-        )
+        chosen = replace(recipe.market, data=str(args.investor_bench), **MSFT)
+        return _placed(replace(recipe, market=chosen, policy=shown), args, f"{market}-{variant}-{seed}")
     symbols, unseen = args.symbols or recipe.market.symbols, args.unseen or recipe.market.unseen_symbols
     if symbols == ["all"]:
         symbols = sorted({file.stem for file in args.stocknet.glob("*.json")} - set(unseen))
     pool = {"symbols": symbols, "unseen_symbols": unseen, **({} if args.whole else POOL)}
     chosen = replace(recipe.market, data=str(args.stocknet), **pool)
-    return replace(recipe, market=chosen, policy=shown)
+    return _placed(replace(recipe, market=chosen, policy=shown), args, f"{market}-{variant}-{seed}")
 
 
-def _run(recipe: Recipe, folder: Path, trunk: Path) -> dict[str, Any]:
+def _placed(recipe: Recipe, args: Any, name: str) -> Recipe:
+    """The recipe with its output in a folder that no other setting shares."""
+    said = [asdict(part) for part in (recipe.market, recipe.trading, recipe.policy)]
+    digest = blake2b(json.dumps([said, args.steps, TEMPLATE]).encode(), digest_size=4).hexdigest()
+    recipe.training.output_dir = str(args.folder / f"{name}-{digest}" / "training")
+    return recipe
+
+
+def _run(recipe: Recipe, folder: Path) -> dict[str, Any]:
     """Train and test one variant with one seed; or read what an earlier call found."""
     file = folder / "run.json"
     if file.is_file():

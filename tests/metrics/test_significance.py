@@ -97,7 +97,7 @@ def test_a_policy_that_traded_on_one_day_only_still_gets_an_interval() -> None:
 
 
 def test_series_of_different_lengths_cannot_be_paired() -> None:
-    with pytest.raises(ValueError, match="one length, got 30 and 29"):
+    with pytest.raises(ValueError, match="one length, got shapes .30,. and .29,."):
         sharpe_difference_interval(np.zeros(30), np.zeros(29))
 
 
@@ -105,3 +105,25 @@ def test_without_arch_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "arch.bootstrap", None)
     with pytest.raises(ImportError, match=r"pip install 'flag-trl\[eval\]'"):
         sharpe_interval(np.random.default_rng(12).normal(0, 0.01, 100))
+
+
+def test_of_several_runs_the_mean_of_their_sharpe_ratios_is_compared() -> None:
+    rng = np.random.default_rng(11)
+    market = rng.normal(DAILY_MEAN, DAILY_STD, (250, 1))
+    a, b = (market + rng.normal(0.0002, 0.003, (250, 3)) for _ in range(2))
+    found, low, high = sharpe_difference_interval(a, b, draws=300)
+    each = [sharpe_ratio(a[:, k]) - sharpe_ratio(b[:, k]) for k in range(3)]
+    assert found == pytest.approx(np.mean(each)) and low < found < high
+    assert sharpe_difference_interval(a[:, :1], b[:, :1]) == sharpe_difference_interval(a[:, 0], b[:, 0])
+    _, one_low, one_high = sharpe_difference_interval(a[:, 0], b[:, 0], draws=300)
+    assert high - low < one_high - one_low
+
+
+def test_a_run_that_never_trades_counts_as_zero_beside_others_and_alone_has_no_difference() -> None:
+    returns = np.random.default_rng(12).normal(DAILY_MEAN, DAILY_STD, (250, 2))
+    idle = returns * [1.0, 0.0]
+    found, _, _ = sharpe_difference_interval(idle, returns)
+    assert found == pytest.approx(-sharpe_ratio(returns[:, 1]) / 2)
+    assert all(map(isnan, sharpe_difference_interval(np.zeros((250, 2)), returns)))
+    with pytest.raises(ValueError, match="one length"):
+        sharpe_difference_interval(returns, returns[:, 0])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flag_trl.observations import Observer
 from flag_trl.scripts.recipe import read_recipe
 
 REPOSITORY = Path(__file__).parents[2]
@@ -65,6 +66,50 @@ def test_symbols_that_yaml_reads_as_something_else_are_refused(line, says, tmp_p
     (tmp_path / "r.yaml").write_text(line)
     with pytest.raises(SystemExit, match=says):
         read_recipe(["--config", str(tmp_path / "r.yaml")]).markets()
+
+
+@pytest.fixture
+def beside(tmp_path) -> Path:
+    """A recipe over a market with an index, an event and a text."""
+    days = [f"2020-01-{day:02}" for day in range(1, 29)]
+    for name, step in (("AAA", 1), ("SPY", 2)):
+        rows = (f'{day},{100 + step * n},"Acme (AAA) said so on 2020-01-01."' for n, day in enumerate(days))
+        (tmp_path / f"{name}.csv").write_text("date,close,news\n" + "\n".join(rows) + "\n")
+    (tmp_path / "events.csv").write_text("date,name,known\n2020-02-03,earnings,2020-01-02\n")
+    (tmp_path / "r.yaml").write_text(
+        f"data: {tmp_path}\nsymbols: [AAA]\ncontext: [SPY]\nevents: {tmp_path}/events.csv\nfill: same_close\n"
+        "news_items: 1\nnews_query: [Acme]\nindicators: []\npast_returns: 1\n"
+        "train_period: [2020-01-06, 2020-01-10]\ntest_periods: {t: [2020-01-13, 2020-01-24]}\n"
+    )
+    return tmp_path / "r.yaml"
+
+
+def text_of(recipe, bar: int = 20) -> str:
+    markets = recipe.markets(unseen=True)
+    return Observer(markets, recipe.observation(), recipe.trading.fill, len).market_text(0, bar)
+
+
+def test_what_stands_beside_a_market_comes_from_the_recipe(beside) -> None:
+    text = text_of(read_recipe(["--config", str(beside)]))
+    assert text.startswith("AAA. Returns, 0.1%: +8. 1 and 5 days, 0.1%: SPY +14 +77. earnings in 13 days.\nAcme (AAA)")
+
+
+def test_anonymous_prompts_and_altered_days_come_from_the_recipe(beside) -> None:
+    words = ["--config", str(beside)]
+    assert "the company (STOCK) said so on day-19." in text_of(read_recipe([*words, "--anonymise", "true"]))
+    assert "Returns, 0.1%: -8." in text_of(read_recipe([*words, "--counterfactual", "prices"]))
+    named = text_of(read_recipe([*words, "--counterfactual", "entities"]))
+    assert "AAA" not in named and "Acme" not in named
+    moved = read_recipe([*words, "--counterfactual", "dates"])
+    assert str(moved.periods()[0].start) == "2029-12-24" and "earnings in 13 days." in text_of(moved)
+
+
+def test_symbols_that_training_does_not_see_are_read_for_the_test_alone(beside) -> None:
+    words = ["--config", str(beside), "--unseen_symbols", "SPY"]
+    recipe = read_recipe(words)
+    assert list(recipe.markets()) == ["AAA"] and list(recipe.markets(unseen=True)) == ["AAA", "SPY"]
+    with pytest.raises(SystemExit, match="unseen_symbols: training sees AAA"):
+        read_recipe([*words, "AAA"]).markets()
 
 
 def test_a_word_for_an_action_that_there_is_not_is_refused(tmp_path) -> None:
