@@ -6,7 +6,8 @@ All parts of the market text are on, with soft tokens beside. The working set is
 third of it in memory and reads the rest from memory-mapped files.
 
   hit rate  share of the states asked for after the first epoch that were there, from memory or disk
-  epoch     seconds, mean of those after the first
+  memory    share that were in memory
+  epoch     seconds, mean of those after the first; the files are then in the system's own cache
 """
 
 import sys
@@ -48,10 +49,11 @@ DAYS = 16
 
 @dataclass
 class Counted:
-    """States asked for and found, and seconds, of each epoch."""
+    """States asked for, found, and found in memory, and seconds, of each epoch."""
 
     asked: list[int] = field(default_factory=lambda: [0])
     found: list[int] = field(default_factory=lambda: [0])
+    near: list[int] = field(default_factory=lambda: [0])
     seconds: list[float] = field(default_factory=list)
 
 
@@ -65,6 +67,7 @@ class CountingCache(TrunkCache):
         keys = [segment.key for row in batch.segments for segment in row]
         self.counted.asked[-1] += len(keys)
         self.counted.found[-1] += sum(key in self for key in keys)
+        self.counted.near[-1] += sum(key in self._memory for key in keys)
         return super().gather(batch, hidden_size, dtype)
 
     @property
@@ -87,6 +90,7 @@ class Epochs(TrainerCallback):
         self._counted.seconds.append(time.perf_counter() - self._began)
         self._counted.asked.append(0)
         self._counted.found.append(0)
+        self._counted.near.append(0)
 
 
 def trained(market: MarketData, model: str, windows: int, epochs: int, folder: Path, memory: int) -> dict[str, Any]:
@@ -130,6 +134,7 @@ def trained(market: MarketData, model: str, windows: int, epochs: int, folder: P
         "memory_mb": memory / 1e6,
         "kept_mb": kept / 1e6,
         "hit_rate": found / asked,
+        "memory_rate": sum(counted.near[1:]) / asked,
         "asked": asked,
         "epoch_seconds": sum(later) / len(later),
         "epochs": counted.seconds,
@@ -152,9 +157,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows["all in memory"] = trained(*given, Path(folder) / "whole", 10**11)
         working_set = int(rows["all in memory"]["kept_mb"] * 1e6)
         rows["third"] = trained(*given, Path(folder) / "third", working_set // 3)
-    table = Table("memory", "MB kept", "hit rate", "epoch, s", box=None, header_style="bold")
+    table = Table("memory", "MB kept", "hit rate", "memory", "epoch, s", box=None, header_style="bold")
     for name, row in rows.items():
-        cells = (f"{row['kept_mb']:.1f}", f"{row['hit_rate']:.4f}", f"{row['epoch_seconds']:.2f}")
+        cells = (
+            f"{row['kept_mb']:.1f}",
+            f"{row['hit_rate']:.4f}",
+            f"{row['memory_rate']:.2f}",
+            f"{row['epoch_seconds']:.2f}",
+        )
         table.add_row(name, *cells)
     Console().print(table)
     write_json(args.json, {"rows": rows, "machine": machine()})

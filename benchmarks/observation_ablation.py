@@ -158,6 +158,8 @@ def _run(recipe: Recipe, folder: Path) -> dict[str, Any]:
     if recipe.market.unseen_symbols:
         groups["test unseen"] = ({symbol: markets[symbol] for symbol in recipe.market.unseen_symbols}, tests[0])
     ledgers = {name: run_backtest(agent, *chosen, recipe.rules()) for name, chosen in _listed(groups).items()}
+    for found in ledgers.values():
+        assert all(np.array_equal(one.equity["date"], found[0].equity["date"]) for one in found), "days differ"
     returns = {name: np.mean([ledger.returns for ledger in found], axis=0) for name, found in ledgers.items()}
     held = {name: np.mean([ledger.equity["weight"].mean() for ledger in found]) for name, found in ledgers.items()}
     hold = {name: _hold(chosen, period) for name, (chosen, period) in groups.items()}

@@ -16,6 +16,8 @@ from benchmarks.planted_market import SENTENCES, SYMBOL, PlantedConfig, PlantedM
 from benchmarks.planted_shares import TestDays, sharpe_share
 
 BATCH_TOKENS = 4096
+REWARD = "less the mean of the training period"
+"""What `timing_return` takes off; results of another meaning are not read as finished."""
 WORDS = {"sell": "negative", "hold": "neutral", "buy": "positive"}
 TEMPLATE = """{% block system -%}
 Say what the news means for the stock. Answer with one word: {{ words | join(", ") }}.
@@ -95,7 +97,9 @@ class SeedRun:
         self.planted = planted_market(seed, config)
         self.trunk_folder = folder / "trunk"
         self.folder = (
-            folder / _digest(asdict(config), asdict(recipe), SENTENCES, WORDS, TEMPLATE, model) / f"seed-{seed}"
+            folder
+            / _digest(asdict(config), asdict(recipe), SENTENCES, WORDS, TEMPLATE, model, REWARD)
+            / f"seed-{seed}"
         )
         self._file = self.folder / "state.json"
         found = json.loads(self._file.read_text()) if self._file.is_file() else {}

@@ -1,6 +1,6 @@
 """Market data: what is known of a symbol, and when."""
 
-from flag_trl.data.altered import COMPANY, Alteration, altered, anonymised, mirrored, redated, renamed
+from flag_trl.data.altered import COMPANY, Alteration, altered, anonymised, mirrored, name_stand_in, redated, renamed
 from flag_trl.data.coverage import Coverage, TextCoverage, coverage
 from flag_trl.data.dates import DateLike, as_day
 from flag_trl.data.download import download
@@ -39,6 +39,7 @@ __all__ = [
     "episode_dataset",
     "load_market",
     "mirrored",
+    "name_stand_in",
     "period_window",
     "read_events",
     "redated",

@@ -23,18 +23,25 @@ STAND_IN = "STOCK"
 COMPANY = "the company"
 
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_MONTH = r"(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
-_YEAR = r"(?P<year>(?:19|20)\d\d)"
+_MONTH = (
+    r"(?P<month>Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?"
+    r"|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
+)
+_DAY, _YEAR = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?", r"(?P<year>(?<!\$)(?:19|20)\d\d)"
 _DATES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"\b{_YEAR}-(?P<number>\d\d)-(?P<day>\d\d)\b",
-        rf"\b{_MONTH} (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? {_YEAR}\b",
-        rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)? {_MONTH},? {_YEAR}\b",
-        rf"\b{_MONTH} {_YEAR}\b",
+        rf"\b(?P<number>\d{{1,2}})/(?P<day>\d{{1,2}})/{_YEAR}\b",
+        rf"\b{_MONTH} {_DAY},? {_YEAR}\b",
+        rf"\b{_DAY} {_MONTH},? {_YEAR}\b",
+        rf"\b{_MONTH},? {_YEAR}\b",
+        rf"\b{_MONTH} {_DAY}\b",
+        rf"\b{_DAY} {_MONTH}(?!\w)",
         rf"\b{_YEAR}\b",
     )
 )
+_WRITTEN_YEAR = re.compile(r"(?<![\w$.,])(?:19|20)\d\d(?![\w%])")
 _TICKER = re.compile(
     r"\$ ?(?P<cash>[A-Za-z]{1,5})\b|(?P<where>\b(?:NASDAQ|NYSE|AMEX)[^A-Za-z0-9]{1,3})(?P<listed>[A-Z]{1,5})\b"
 )
@@ -53,32 +60,51 @@ def altered(market: MarketData, how: Alteration, names: Sequence[str] = ()) -> M
     if how == "dates":
         return redated(market)
     if how == "entities":
-        other = _stand_in(market.symbol)
-        return renamed(market, other, {name: other.capitalize() for name in names})
+        return renamed(market, _stand_in(market.symbol), {name: name_stand_in(name) for name in names})
     raise ValueError(f"alteration {how!r} is unknown; choose one of {', '.join(get_args(Alteration))}")
 
 
-def mirrored(market: MarketData) -> MarketData:
-    """The market with every log return negated: what rose falls by as much. Texts stay."""
+def name_stand_in(name: str) -> str:
+    """What stands for a company's name where entities are altered; the same for the same name."""
+    return _stand_in(name).capitalize()
 
+
+def mirrored(market: MarketData) -> MarketData:
+    """The market with every log return negated, and those of the markets beside it: what rose falls by as much.
+
+    Texts stay.
+    """
     level = market.close[0] ** 2
     opened, high, low = (
         None if prices is None else level / prices for prices in (market.open, market.low, market.high)
     )
-    return replace(market, close=level / market.close, open=opened, high=high, low=low)
+    context = tuple(map(mirrored, market.context))
+    return replace(market, close=level / market.close, open=opened, high=high, low=low, context=context)
 
 
 def redated(market: MarketData, weeks: int = WEEKS) -> MarketData:
-    """The market moved in time by whole weeks, its texts and events with it; dates written in texts stay."""
-    days = np.timedelta64(7 * weeks, "D")
-    texts = tuple(replace(text, known_at=text.known_at + days) for text in market.texts)
+    """The market moved in time by whole weeks, its texts, events and the markets beside it with it.
+
+    Prompts tell the time by nothing but the years that texts mention, so those are moved by as many years; days and
+    months written in texts stay, which are then off by some days.
+    """
+    days, years = np.timedelta64(7 * weeks, "D"), round(7 * weeks / 365.25)
+
+    def later(text: DatedText) -> DatedText:
+        words = _WRITTEN_YEAR.sub(lambda year: str(int(year[0]) + years), text.text)
+        return replace(text, text=words, known_at=text.known_at + days)
+
     events = tuple(replace(event, date=event.date + days, known_at=event.known_at + days) for event in market.events)
     context = tuple(redated(other, weeks) for other in market.context)
+    texts = tuple(map(later, market.texts))
     return replace(market, dates=market.dates + days, texts=texts, events=events, context=context)
 
 
 def renamed(market: MarketData, symbol: str, names: Mapping[str, str]) -> MarketData:
-    """The market under another symbol, with it and `names` replaced wherever texts mention them.
+    """The market under another symbol, with it and `names` replaced wherever texts and events mention them.
+
+    The symbol counts as mentioned behind ``$`` or ``#`` in any case, in capitals where it has two letters or more, and
+    in small letters where it has three or more.
 
     Parameters
     ----------
@@ -89,26 +115,31 @@ def renamed(market: MarketData, symbol: str, names: Mapping[str, str]) -> Market
         Name to what stands for it; whole phrases, in any case.
     """
     own = re.escape(market.symbol)
-    ticker = re.compile(rf"(?<!\w){own}(?!\w)|(?<=\$)(?i:{own})(?!\w)|(?<=\$ )(?i:{own})(?!\w)")
+    forms = [rf"(?<=[$#])(?i:{own})(?!\w)|(?<=[$#] )(?i:{own})(?!\w)"]
+    forms += [rf"(?<!\w){own}(?!\w)"] * (len(market.symbol) > 1)
+    forms += [rf"(?<!\w){own.lower()}(?!\w)"] * (len(market.symbol) > 2)
+    ticker = re.compile("|".join(forms))
     # Longer names first: one may begin with another.
     ordered = sorted((name for name in names if name), key=len, reverse=True)
     phrases = [(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE), names[name]) for name in ordered]
 
-    def rewritten(text: DatedText) -> DatedText:
-        words = text.text
+    def rewritten(words: str) -> str:
         for phrase, stand_in in phrases:
-            words = phrase.sub(stand_in.replace("\\", ""), words)
-        return replace(text, text=ticker.sub(symbol, words))
+            words = phrase.sub(stand_in, words)
+        return ticker.sub(symbol, words)
 
-    return replace(market, symbol=symbol, texts=tuple(map(rewritten, market.texts)))
+    texts = tuple(replace(text, text=rewritten(text.text)) for text in market.texts)
+    events = tuple(replace(event, name=rewritten(event.name)) for event in market.events)
+    return replace(market, symbol=symbol, texts=texts, events=events)
 
 
 def anonymised(market: MarketData, names: Sequence[str]) -> MarketData:
     """The market without what tells which company it is and when.
 
     The symbol becomes ``STOCK`` and each of `names` "the company"; other tickers, behind a dollar sign or the name of
-    an exchange, become stand-ins, the same for the same ticker; dates and years become distances from the day of the
-    text (``day-3``, ``month+0``, ``year-1``). Names of other companies cannot be told from words and stay.
+    an exchange, and those of the markets beside it become stand-ins, the same for the same ticker; dates and years
+    become distances from the day of the text (``day-3``, ``month+0``, ``year-1``). Names of other companies, of
+    products and people cannot be told from words and stay.
 
     Parameters
     ----------
@@ -118,14 +149,23 @@ def anonymised(market: MarketData, names: Sequence[str]) -> MarketData:
     """
     plain = renamed(market, STAND_IN, dict.fromkeys(names, COMPANY))
 
-    def stripped(text: DatedText) -> DatedText:
-        words = _TICKER.sub(_other_ticker, text.text)
-        day = text.known_at.astype("datetime64[D]")
+    def stripped(words: str, day: np.datetime64) -> str:
+        words = _TICKER.sub(_other_ticker, words)
         for pattern in _DATES:
             words = pattern.sub(partial(_distance, own=day), words)
-        return replace(text, text=words)
+        return words
 
-    return replace(plain, texts=tuple(map(stripped, plain.texts)))
+    texts = tuple(replace(text, text=stripped(text.text, _day_of(text))) for text in plain.texts)
+    events = tuple(replace(event, name=stripped(event.name, event.date)) for event in plain.events)
+    context = tuple(replace(other, symbol=_stand_in(other.symbol), texts=()) for other in plain.context)
+    return replace(plain, texts=texts, events=events, context=context)
+
+
+def _day_of(text: DatedText) -> np.datetime64:
+    """The day of a text: one of a day that ends at midnight is known a second later, on the next."""
+    second = np.timedelta64(1, "s")
+    day = text.known_at.astype("datetime64[D]")
+    return (text.known_at - 2 * second).astype("datetime64[D]") if text.known_at - day == second else day
 
 
 def _other_ticker(match: re.Match[str]) -> str:
@@ -147,11 +187,15 @@ def _distance(match: re.Match[str], own: np.datetime64) -> str:
     month = found.get("number") or (found.get("month") and str(_MONTHS.index(found["month"][:3].lower()) + 1))
     if not month:
         return f"year{int(found['year']) - int(str(own)[:4]):+d}"
-    written = f"{found['year']}-{int(month):02d}"
+    # Without a year the nearest is meant.
+    nearest = [int(str(own)[:4]) + step for step in (-1, 0, 1)]
+    years = [int(found["year"])] if found.get("year") else nearest
     try:
         if not found.get("day"):
-            return f"month{(np.datetime64(written) - own.astype('datetime64[M]')).astype(int):+d}"
-        day = np.datetime64(f"{written}-{int(found['day']):02d}")
-        return f"day{(day - own).astype(int):+d}"
+            return (
+                f"month{(np.datetime64(f'{years[0]}-{int(month):02d}') - own.astype('datetime64[M]')).astype(int):+d}"
+            )
+        days = [np.datetime64(f"{year}-{int(month):02d}-{int(found['day']):02d}") - own for year in years]
+        return f"day{min((day.astype(int) for day in days), key=abs):+d}"
     except ValueError:  # No such day.
         return "a day"

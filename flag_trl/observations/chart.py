@@ -70,7 +70,9 @@ def candles(view: MarketView, bars: int, size: int) -> Chart:
         return size * (MARGIN + (1 - 2 * MARGIN) * (top - np.log(prices)) / span)
 
     if opened is None:
-        draw.line(list(zip(x.tolist(), y(close).tolist(), strict=True)), fill=LINE, width=max(1, size // 128))
+        points = list(zip(x.tolist(), y(close).tolist(), strict=True))
+        draw.line(points, fill=LINE, width=max(1, size // 128))
+        draw.point(points[-1:], fill=LINE)
         return _png(image)
     for centre, first, last, up, down in zip(x, y(opened), y(close), y(high), y(low), strict=True):
         colour = RISE if last <= first else FALL

@@ -129,18 +129,18 @@ def similarity(items: Sequence[str], query: str) -> np.ndarray:
 
 def _index(items: Sequence[str]) -> bm25s.BM25:
     index = bm25s.BM25()
-    index.index([_words(item) or [""] for item in items], show_progress=False)
+    index.index([list(_words(item)) or [""] for item in items], show_progress=False)
     return index
 
 
-def _scores(index: bm25s.BM25, query: list[str], count: int) -> np.ndarray:
+def _scores(index: bm25s.BM25, query: Sequence[str], count: int) -> np.ndarray:
     """Scores of all `count` texts; a query without a word finds nothing."""
-    return np.asarray(index.get_scores(query), dtype=float) if query else np.zeros(count)
+    return np.asarray(index.get_scores(list(query)), dtype=float) if query else np.zeros(count)
 
 
-@lru_cache(maxsize=20_000)
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+@lru_cache(maxsize=4096)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.casefold()))
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:

@@ -37,6 +37,16 @@ class Observer:
         Length of a text in the unit of the budgets.
     image_size : int
         Width and height of charts, in pixels.
+
+    Attributes
+    ----------
+    config : ObservationConfig
+        With the names that `anonymise` puts into texts.
+
+    Raises
+    ------
+    ValueError
+        If the configuration shows what stands beside a market, and nothing does.
     """
 
     def __init__(
@@ -49,8 +59,12 @@ class Observer:
     ) -> None:
         self._symbols = sorted(markets)
         own = [markets[symbol] for symbol in self._symbols]
+        if config.context and not all(market.context for market in own):
+            raise ValueError("the observation has a context, and a market has none beside it; give --context again")
+        if config.next_event and not any(market.events for market in own):
+            raise ValueError("the observation has events, and no market has any; give --events again")
         self._markets = [anonymised(market, config.news_query) for market in own] if config.anonymise else own
-        self._config = replace(config, news_query=(COMPANY,)) if config.anonymise and config.news_query else config
+        self.config = replace(config, news_query=(COMPANY,)) if config.anonymise and config.news_query else config
         self._after_close = fill == "next_open"
         self._length = length
         self._market_texts: dict[tuple[int, int], str] = {}
@@ -62,14 +76,14 @@ class Observer:
 
     def memories(self, symbols: Sequence[str]) -> list[EpisodeMemory] | None:
         """Empty memories, one an account, at the start of an episode; None where nothing is remembered."""
-        return [EpisodeMemory(symbol) for symbol in symbols] if self._config.reflections else None
+        return [EpisodeMemory(symbol) for symbol in symbols] if self.config.reflections else None
 
     def remember(self, memory: EpisodeMemory, raw: Mapping[str, np.ndarray], equity: np.ndarray, i: int) -> None:
         """Bring the memory of account `i` up to the close that `raw` and `equity`, both of N accounts, describe."""
         symbol, bar = int(raw["symbol"][i]), int(raw["bar"][i])
         since_entry = float(raw["return_since_entry"][i])
         memory.update(
-            bar, int(raw["position"][i]), float(equity[i]), since_entry, lambda opened: self._cue(symbol, opened)
+            bar, int(raw["position"][i]), float(equity[i]), since_entry, lambda opened: self.cue(symbol, opened)
         )
 
     def observe(
@@ -116,7 +130,7 @@ class Observer:
         """
         if not self.finite:
             raise ValueError(
-                f"with {self._config.endless} there is no end of states; choose account_text position alone"
+                f"with {self.config.endless} there is no end of states; choose account_text position alone"
             )
         number = self._symbols.index(symbol)
         legal = scheme.legal_actions(np.array(scheme.positions))
@@ -130,7 +144,7 @@ class Observer:
     @property
     def finite(self) -> bool:
         """Whether a day has finitely many observations, one a position."""
-        return self._config.endless is None
+        return self.config.endless is None
 
     def market_text(self, symbol: int, bar: int) -> str:
         """The market part of one day; a function of symbol and day alone."""
@@ -143,7 +157,7 @@ class Observer:
 
     def market_parts(self, symbol: int, bar: int) -> list[TextPart]:
         """What the market part of one day is made of, and what did not fit."""
-        return market_parts(self._view(symbol, bar), self._config, self._length)
+        return market_parts(self.view(symbol, bar), self.config, self._length)
 
     def _observation(self, symbol: int, bar: int, account_text: str, legal: np.ndarray) -> Observation:
         market = self.market_text(symbol, bar)
@@ -152,23 +166,24 @@ class Observer:
 
     def _chart(self, symbol: int, bar: int) -> Chart | None:
         """The picture of one day; a function of symbol and day alone."""
-        if not self._config.chart_bars:
+        if not self.config.chart_bars:
             return None
         key = (symbol, bar)
         if key not in self._charts:
-            self._charts[key] = candles(self._view(symbol, bar), self._config.chart_bars, self._image_size)
+            self._charts[key] = candles(self.view(symbol, bar), self.config.chart_bars, self._image_size)
         return self._charts[key]
 
     def _market_numbers(self, symbol: int, bar: int) -> Numbers | None:
         """What of one day is handed over as numbers; a function of symbol and day alone."""
-        if self._config.soft_input is None:
+        if self.config.soft_input is None:
             return None
         key = (symbol, bar)
         if key not in self._numbers:
-            self._numbers[key] = market_numbers(self._view(symbol, bar), self._config)
+            self._numbers[key] = market_numbers(self.view(symbol, bar), self.config)
         return self._numbers[key]
 
-    def _view(self, symbol: int, bar: int) -> MarketView:
+    def view(self, symbol: int, bar: int) -> MarketView:
+        """The market as of one day's decision, as the parts of the prompt are written from it."""
         return self._markets[symbol].as_of(bar, after_close=self._after_close)
 
     def _report(self, symbol: int, bar: int, parts: list[TextPart]) -> None:
@@ -180,23 +195,23 @@ class Observer:
                 day = self._markets[symbol].dates[bar]
                 logger.log(level, "%s of %s on %s: %s left out", part.name, self._symbols[symbol], day, part.left_out)
 
-    def _cue(self, symbol: int, bar: int) -> str:
+    def cue(self, symbol: int, bar: int) -> str:
         """The first news of a day; empty where there is none."""
         key = (symbol, bar)
         if key not in self._cues:
-            view = self._view(symbol, bar)
-            self._cues[key] = next(iter(ranked_news(day_news(view), view, self._config, 1)), "")
+            view = self.view(symbol, bar)
+            self._cues[key] = next(iter(ranked_news(day_news(view), view, self.config, 1)), "")
         return self._cues[key]
 
     def _account_text(self, raw: Mapping[str, np.ndarray], i: int, memories: Sequence[EpisodeMemory] | None) -> str:
         text = _position_text(int(raw["position"][i]))
-        if self._config.account_text == "full":
+        if self.config.account_text == "full":
             cash, gain, drawdown = (100 * raw[key][i] for key in ("cash_share", "return_since_entry", "drawdown"))
             text += f" Cash {cash:.0f}%, since entry {gain:+.1f}%, drawdown {drawdown:.1f}%."
         if memories is not None and memories[i].closed:
-            symbol, bar, config = int(raw["symbol"][i]), int(raw["bar"][i]), self._config
+            symbol, bar, config = int(raw["symbol"][i]), int(raw["bar"][i]), self.config
             text += " " + memories[i].text(
-                bar, self._cue(symbol, bar), config.reflections, config.reflection_budget, self._length
+                bar, self.cue(symbol, bar), config.reflections, config.reflection_budget, self._length
             )
         return text.rstrip()
 

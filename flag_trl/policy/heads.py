@@ -18,8 +18,8 @@ class ValueHead(nn.Linear):
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Values of shape (U,), in single precision, of states of shape (U, hidden size)."""
         with torch.autocast(states.device.type, enabled=False):
-            values: torch.Tensor = super().forward(nn.functional.normalize(states.float()))[:, 0]
-        return values
+            directions = nn.functional.normalize(states.float())
+            return nn.functional.linear(directions, self.weight.float(), self.bias.float())[:, 0]
 
 
 def token_logits(model: Any, hidden: torch.Tensor, tokens: Sequence[int]) -> torch.Tensor:

@@ -52,6 +52,9 @@ class SoftTokens(tuple[int, ...]):
             and self.numbers.tobytes() == other.numbers.tobytes()
         )
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((tuple(self), self.numbers.tobytes()))
 
@@ -95,7 +98,11 @@ class NumberEncoder(nn.Module):
         here = flat[places]
         scale = here.detach().float().square().mean(-1, keepdim=True).sqrt()
         with torch.autocast(hidden.device.type, enabled=False):
-            added = self.write(nn.functional.gelu(self.read(numbers))).view(*places.shape, -1)
+            # In single precision, whatever the weights are kept in.
+            read = nn.functional.linear(numbers.float(), self.read.weight.float(), self.read.bias.float())
+            added = nn.functional.linear(
+                nn.functional.gelu(read), self.write.weight.float(), self.write.bias.float()
+            ).view(*places.shape, -1)
         changed = (here.float() + scale * added).to(flat.dtype)
         return flat.index_copy(0, places.flatten(), changed.flatten(0, 1)).view_as(hidden)
 

@@ -78,6 +78,9 @@ class ImageTokens(tuple[int, ...]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ImageTokens) and tuple(self) == tuple(other) and self.digest == other.digest
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((tuple(self), self.digest))
 

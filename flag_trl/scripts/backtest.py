@@ -76,7 +76,7 @@ def check_training(agent: Agent, recipe: Recipe, periods: Sequence[Period]) -> l
             f"the agent was trained with scheme {trained['scheme']} and fill {trained['fill']}, the recipe has "
             f"{own['scheme']} and {own['fill']}; give --scheme and --fill as in training"
         )
-    seen = [p.name for p in periods if p.start <= np.datetime64(trained["last_day"])]
+    seen = [p.name for p in periods if recipe.first_day(p) <= np.datetime64(trained["last_day"])]
     return [f"WARNING: {', '.join(seen)} holds days up to {trained['last_day']} of its training"] if seen else []
 
 
@@ -89,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = recipe.extra.policy or recipe.output
     name = "untrained" if folder == "untrained" else "trained"
     agent = recipe.agent() if folder == "untrained" else Agent.from_pretrained(folder)
+    agent.observation = recipe.as_altered(agent.observation)
     agent.policy.to(recipe.training.device)
     arrange(agent, recipe.training)
     markets, periods, console = recipe.markets(unseen=True), recipe.test_periods(recipe.extra.period), report_console()

@@ -21,9 +21,11 @@ from flag_trl.data import (
     altered,
     check_disjoint,
     load_market,
+    name_stand_in,
     read_events,
 )
 from flag_trl.data.altered import WEEKS
+from flag_trl.data.market import WHOLE_DAY
 from flag_trl.envs import FillAt, RewardName, TradingRules
 from flag_trl.observations import NewsSelector, NumberForm, ObservationConfig
 from flag_trl.observations.indicators import KINDS
@@ -199,7 +201,7 @@ class Recipe:
         both = sorted(set(args.symbols) & set(args.unseen_symbols))
         if both:
             raise SystemExit(f"unseen_symbols: training sees {', '.join(both)}; take it out of one of the lists")
-        beside = tuple(self._market(args.context_data or args.data, symbol) for symbol in args.context)
+        beside = tuple(_as_context(self._market(args.context_data or args.data, symbol)) for symbol in args.context)
         found = {}
         for symbol in [*args.symbols, *(args.unseen_symbols if unseen else [])]:
             events = () if args.events is None else read_events(args.events, symbol)
@@ -223,6 +225,11 @@ class Recipe:
         if args.counterfactual == "dates":
             return _moved(train), validation and _moved(validation), [_moved(period) for period in tests]
         return train, validation, tests
+
+    def first_day(self, period: Period) -> np.datetime64:
+        """A period's first day as the data have it, before `counterfactual: dates` moved it."""
+        moved = self.market.counterfactual == "dates"
+        return period.start - np.timedelta64(7 * WEEKS * moved, "D")
 
     def test_periods(self, names: Sequence[str] | None = None) -> list[Period]:
         """The test periods, or those named."""
@@ -273,6 +280,12 @@ class Recipe:
         policy.to(self.training.device)
         template = read_template(args.prompt_template)
         return Agent(policy, observation, template)
+
+    def as_altered(self, shown: ObservationConfig) -> ObservationConfig:
+        """An observation that looks for the names that `counterfactual: entities` puts into texts."""
+        if self.market.counterfactual != "entities":
+            return shown
+        return replace(shown, news_query=tuple(map(name_stand_in, shown.news_query)))
 
     def observation(self) -> ObservationConfig:
         """What the agent is shown."""
@@ -352,6 +365,14 @@ def _period(name: str, days: Sequence[Any]) -> Period:
     if len(days) != 2:
         raise SystemExit(f"{name} period: give its first and last day, such as [2015-01-02, 2019-12-31]")
     return Period(name, *days)
+
+
+def _as_context(market: MarketData) -> MarketData:
+    """A market that is looked at beside another, without texts; where it trades on weekends its days are whole."""
+    weekends = (market.dates.astype("datetime64[D]").view("int64") - 2) % 7 < 2  # 1970-01-01 was a Thursday.
+    if weekends.any():
+        market = replace(market, session_close=WHOLE_DAY, periods_per_year=365)
+    return replace(market, texts=())
 
 
 def _moved(period: Period) -> Period:

@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if POSITIONS[recipe.extra.position] not in rules.scheme.positions:
         raise SystemExit(f"no account is {recipe.extra.position} under {rules.scheme.name}; choose another --position")
     market, agent = markets[symbol], recipe.agent()
+    agent.observation = recipe.as_altered(agent.observation)
     date = recipe.extra.date or market.dates[-1]
     bar = market.index_range(date, date)[0]
     position = np.array([POSITIONS[recipe.extra.position]], dtype=np.int8)

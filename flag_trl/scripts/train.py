@@ -16,6 +16,8 @@ from flag_trl.trainer import FlagTrainer
 
 def build_trainer(recipe: Recipe) -> FlagTrainer:
     """The trainer of a recipe, with the windows of its training and validation periods."""
+    if recipe.market.counterfactual:
+        raise SystemExit("counterfactual: altered days are for tests; leave it out of training")
     markets = recipe.markets()
     train, validation, _ = recipe.periods()
     args = recipe.market

@@ -90,7 +90,9 @@ def transitions(rules: TradingRules, markets: Mapping[str, MarketData], window: 
             t, x, a = steps[chosen].T
             rewards[t, x, a], found = _played(own, markets, window, steps[chosen])
             next_state[t, x, a] = np.searchsorted(positions, found)
-    if rules.reward == "timing_return" and rules.drift is not None:
+    if rules.reward == "timing_return":
+        if rules.drift is None:
+            raise ValueError("reward timing_return has no drift; take the rules of TradingRules.with_drift")
         rewards -= np.where(legal, _exposure(rules) * rules.drift[window.symbol], 0.0)
     return Transitions(rewards, next_state, legal, start)
 

@@ -83,4 +83,5 @@ def test_a_third_of_the_working_set_in_memory_finds_all_states(folder) -> None:
     whole, third = rows["all in memory"], rows["third"]
     assert third["kept_mb"] <= whole["kept_mb"] / 3
     assert whole["asked"] == third["asked"] > 50
-    assert whole["hit_rate"] == third["hit_rate"] == 1.0
+    assert whole["hit_rate"] == third["hit_rate"] == whole["memory_rate"] == 1.0
+    assert 0.1 < third["memory_rate"] < 0.9

@@ -115,18 +115,37 @@ def test_finmems_days_are_chosen_by_symbol(tmp_path) -> None:
             "filing_q": {"TSLA": "a quarter"},
         },
         "2022-01-04": {"price": {"TSLA": 11.0}, "news": {}, "filing_k": {"TSLA": "a year"}, "filing_q": {}},
-        "2022-01-05": {"price": {"F": 3.0}, "news": {}, "filing_k": {}, "filing_q": {}},
+        "2022-01-05": {"price": {"F": 3.0}, "news": {"tsla": ["weekend"]}, "filing_k": {}, "filing_q": {}},
+        "2022-01-06": {"price": {"TSLA": 12.0}, "news": {"TSLA": ["monday"]}, "filing_k": {}, "filing_q": {}},
     }
     (tmp_path / "days.json").write_text(json.dumps(days))
-    market = load_market(str(tmp_path / "days.json"), "TSLA")
-    np.testing.assert_array_equal(market.close, [10.0, 11.0])
-    assert [(text.kind, text.text) for text in market.texts] == [
-        ("news", "up"),
-        ("10q", "a quarter"),
-        ("10k", "a year"),
-    ]
+    market = load_market(str(tmp_path / "days.json"), "tsla")
+    np.testing.assert_array_equal(market.close, [10.0, 11.0, 12.0])
+    # What is told on a day without a price is known on the next that has one.
+    expected = [("news", "up"), ("10q", "a quarter"), ("10k", "a year"), ("news", "weekend"), ("news", "monday")]
+    assert [(text.kind, text.text) for text in market.texts] == expected
+    assert str(market.texts[3].known_at) == "2022-01-06T16:00:01"
     with pytest.raises(DataError, match="no price of 'MSFT'; there are: F, TSLA"):
         load_market(str(tmp_path / "days.json"), "MSFT")
+
+
+def test_what_is_wrong_with_finmems_days_is_named(tmp_path) -> None:
+    days = {"2022-01-03": {"price": {"TSLA": 1.0}, "news": ["up"], "mood": {}}, "2022-01-04": 3}
+    (tmp_path / "days.json").write_text(json.dumps(days))
+    with pytest.raises(DataError) as error:
+        load_market(str(tmp_path / "days.json"), "TSLA")
+    for part in (
+        "2022-01-03, news: is not by symbol",
+        "2022-01-03, mood: unknown key",
+        "2022-01-04: is not an object",
+    ):
+        assert part in str(error.value)
+
+
+def test_a_row_of_news_that_is_cut_short_is_named(fnspid) -> None:
+    (fnspid / "Stock_news" / "c.csv").write_text("Stock_symbol,Date,Article_title\nXYZ\n")
+    with pytest.raises(DataError, match="c.csv, line 2: has 1 cells, the header has 3"):
+        load_market(str(fnspid), "XYZ")
 
 
 def test_texts_without_times_are_not_known_by_them(tmp_path) -> None:

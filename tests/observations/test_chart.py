@@ -58,4 +58,4 @@ def test_a_short_history_stands_on_the_right_and_closes_alone_are_a_line() -> No
 
 def test_prices_that_stand_still_are_drawn() -> None:
     still = MarketData("AAA", DAYS, np.full(30, 7.0))
-    assert (drawn(still, 20) != 255).any()
+    assert (drawn(still, 20) != 255).any() and (drawn(still, 0) != 255).any()

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from flag_trl.policy import LLMPolicy, SoftInput, SoftTokens, Tuning
+from flag_trl.policy.heads import ValueHead
 from flag_trl.policy.tuning import decoder
 
 TOP = Tuning(num_trainable_layers=2)
@@ -104,3 +105,15 @@ def test_they_are_saved_with_the_policy(policy, tiny_model, tokenizer, tmp_path)
     assert torch.equal(back.evaluate(PROMPTS, LEGAL).log_probs, made.evaluate(PROMPTS, LEGAL).log_probs)
     with pytest.raises(ValueError, match="soft tokens"):
         LLMPolicy.from_pretrained(tmp_path / "saved", soft=SoftInput(3, 5))
+
+
+def test_weights_in_half_precision_read_numbers_and_give_values(policy) -> None:
+    made = policy().bfloat16()
+    made.value_head = ValueHead(made.hidden_size).bfloat16()
+    found = made.evaluate(PROMPTS, LEGAL)
+    assert torch.isfinite(found.log_probs).all() and found.values.shape == (len(PROMPTS),)
+
+
+def test_segments_of_other_numbers_are_unequal() -> None:
+    one, other = (SoftTokens(PLACE, row) for row in NUMBERS[:2])
+    assert one != other and one != tuple(one) and not one != SoftTokens(PLACE, NUMBERS[0])

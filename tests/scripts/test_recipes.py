@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from flag_trl.data import name_stand_in
 from flag_trl.observations import Observer
 from flag_trl.scripts.recipe import read_recipe
+from flag_trl.scripts.train import build_trainer
 
 REPOSITORY = Path(__file__).parents[2]
 RECIPES = sorted(REPOSITORY.glob("recipes/**/*.yaml"))
@@ -86,12 +89,14 @@ def beside(tmp_path) -> Path:
 
 def text_of(recipe, bar: int = 20) -> str:
     markets = recipe.markets(unseen=True)
-    return Observer(markets, recipe.observation(), recipe.trading.fill, len).market_text(0, bar)
+    shown = recipe.as_altered(recipe.observation())
+    return Observer(markets, shown, recipe.trading.fill, len).market_text(0, bar)
 
 
 def test_what_stands_beside_a_market_comes_from_the_recipe(beside) -> None:
     text = text_of(read_recipe(["--config", str(beside)]))
-    assert text.startswith("AAA. Returns, 0.1%: +8. 1 and 5 days, 0.1%: SPY +14 +77. earnings in 13 days.\nAcme (AAA)")
+    # The file has weekends, so the index counts as one that ends at midnight: up to the day before.
+    assert text.startswith("AAA. Returns, 0.1%: +8. 1 and 5 days, 0.1%: SPY +15 +78. earnings in 13 days.\nAcme (AAA)")
 
 
 def test_anonymous_prompts_and_altered_days_come_from_the_recipe(beside) -> None:
@@ -101,7 +106,37 @@ def test_anonymous_prompts_and_altered_days_come_from_the_recipe(beside) -> None
     named = text_of(read_recipe([*words, "--counterfactual", "entities"]))
     assert "AAA" not in named and "Acme" not in named
     moved = read_recipe([*words, "--counterfactual", "dates"])
-    assert str(moved.periods()[0].start) == "2029-12-24" and "earnings in 13 days." in text_of(moved)
+    assert str(moved.periods()[0].start) == "2029-12-24" and "said so on 2030-01-01" in text_of(moved)
+    assert moved.first_day(moved.periods()[0]) == np.datetime64("2020-01-06")
+    with pytest.raises(SystemExit, match="altered days are for tests"):
+        build_trainer(moved)
+
+
+def test_the_same_news_is_chosen_under_another_name(beside) -> None:
+    """The benchmark of a renamed company must show its news, and from where they mention it."""
+    file = beside.parent / "AAA.csv"
+    file.write_text(file.read_text().replace("Acme (AAA) said so on 2020-01-01.", "Rain. Acme won. [c]Wind fell."))
+    file.write_text(file.read_text().replace("[c]", ""))
+    words = ["--config", str(beside), "--news_selector", "combined"]
+    assert text_of(read_recipe(words)).endswith("\nAcme won. Wind fell.")
+    other = text_of(read_recipe([*words, "--counterfactual", "entities"]))
+    assert other.endswith(f"\n{name_stand_in('Acme')} won. Wind fell.")
+
+
+def test_a_market_that_trades_on_weekends_is_seen_up_to_the_day_before_at_a_close(beside) -> None:
+    recipe = read_recipe(["--config", str(beside)])
+    (index,) = recipe.markets()["AAA"].context
+    assert index.periods_per_year == 365
+    assert str(recipe.markets()["AAA"].as_of(10).context[0].date) == "2020-01-10"
+
+
+@pytest.mark.parametrize("option", ["context", "events"])
+def test_an_agent_that_was_shown_what_stands_beside_is_not_tested_without(option, beside) -> None:
+    recipe = read_recipe(["--config", str(beside)])
+    shown = recipe.observation()
+    beside.write_text("\n".join(line for line in beside.read_text().splitlines() if not line.startswith(option)))
+    with pytest.raises(ValueError, match=f"give --{option} again"):
+        Observer(read_recipe(["--config", str(beside)]).markets(), shown, "same_close")
 
 
 def test_symbols_that_training_does_not_see_are_read_for_the_test_alone(beside) -> None:

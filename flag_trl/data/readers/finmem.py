@@ -24,7 +24,7 @@ def is_finmem(days: Pairs) -> bool:
 
 
 def read_finmem(file: str, days: Pairs, symbol: str) -> "pd.DataFrame":
-    """Check one symbol's days; one without a price of the symbol is left out.
+    """Check one symbol's days; texts of a day without a price of the symbol count as those of the next that has one.
 
     Raises
     ------
@@ -33,25 +33,52 @@ def read_finmem(file: str, days: Pairs, symbol: str) -> "pd.DataFrame":
     """
     rows: list[str] = []
     columns: dict[str, list[object]] = {column: [] for column in ("date", *COLUMN_OF.values())}
+    waiting: dict[str, list[object]] = {column: [] for column in TEXTS}
     offences: list[Offence] = []
     symbols: set[str] = set()
     for day, record in days:
-        if not isinstance(record, Pairs):
-            offences.append(Offence(file, day, "", 'is not an object; write {"price": {"SYMBOL": number}}'))
-            continue
-        offences += [
-            Offence(file, day, key, f"unknown key; rename it or leave it out, known are: {', '.join(COLUMN_OF)}")
-            for key, _ in record
-            if key not in COLUMN_OF
-        ]
-        kinds = {key: dict(value) if isinstance(value, Pairs) else {} for key, value in record}
-        symbols |= kinds.get(PRICE, {}).keys()
-        if symbol not in kinds.get(PRICE, {}):
+        own, wrong = _own(file, day, record, symbol)
+        offences += wrong
+        symbols |= _symbols(record)
+        for column in TEXTS:
+            waiting[column] += own.get(column, [])
+        if "close" not in own:
             continue
         rows.append(day)
         columns["date"].append(day)
-        for key, column in COLUMN_OF.items():
-            columns[column].append(kinds.get(key, {}).get(symbol))
+        columns["close"] += own["close"]
+        for column in TEXTS:
+            columns[column].append(waiting[column])
+            waiting[column] = []
     if not rows and not offences:
         raise DataError(f"{file}: there is no price of {symbol!r}; there are: {shortened(sorted(symbols))}")
     return checked_frame(RawTable(file, rows, columns, offences), "close", ("date", "close", *TEXTS), TEXTS)
+
+
+def _symbols(record: object) -> set[str]:
+    """Those that have a price in a day's record."""
+    prices = dict(record).get(PRICE) if isinstance(record, Pairs) else None
+    return {name for name, _ in prices} if isinstance(prices, Pairs) else set()
+
+
+def _own(file: str, day: str, record: object, symbol: str) -> tuple[dict[str, list[object]], list[Offence]]:
+    """What a day's record says of a symbol, by column, and what is wrong with it."""
+    if not isinstance(record, Pairs):
+        return {}, [Offence(file, day, "", 'is not an object; write {"price": {"SYMBOL": number}}')]
+    found: dict[str, list[object]] = {}
+    offences: list[Offence] = []
+    for key, value in record:
+        if key not in COLUMN_OF:
+            known = ", ".join(COLUMN_OF)
+            offences.append(Offence(file, day, key, f"unknown key; rename it or leave it out, known are: {known}"))
+        elif not isinstance(value, Pairs):
+            if value:
+                offences.append(Offence(file, day, key, 'is not by symbol; write {"SYMBOL": ...}'))
+        else:
+            own = [given for name, given in value if name.casefold() == symbol.casefold() and given is not None]
+            if len(own) > 1 and key == PRICE:
+                offences.append(Offence(file, day, f"{key}, {symbol}", "stands twice; keep one"))
+            if own:
+                texts = [text for given in own for text in (given if isinstance(given, list) else [given])]
+                found[COLUMN_OF[key]] = own[:1] if key == PRICE else texts
+    return found, offences

@@ -74,8 +74,12 @@ def _news(file: Path, symbol: str) -> Iterator[TimedText]:
                 return
             for row in rows:
                 cells = dict(zip(header, row, strict=False))
-                if cells.get("stock_symbol", "").strip().casefold() == symbol.casefold():
-                    yield _item(cells, f"{file}, line {rows.line_num}")
+                if cells.get("stock_symbol", "").strip().casefold() != symbol.casefold():
+                    continue
+                place = f"{file}, line {rows.line_num}"
+                if not set(NEWS_COLUMNS) <= set(cells):
+                    raise DataError(f"{place}: has {len(row)} cells, the header has {len(header)}; download it again")
+                yield _item(cells, place)
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: byte {error.start} is not UTF-8; download it again") from error
     except csv.Error as error:
