@@ -28,6 +28,7 @@ from flag_trl.data import MarketView, load_market
 from flag_trl.observations import NewsSelector, ObservationConfig
 from flag_trl.observations.market_text import Length, market_parts
 from flag_trl.observations.news import day_news, mentions, past_news
+from flag_trl.prompts import data_ids
 
 MEASURES = ("items", "named", "stale", "tokens", "ends")
 
@@ -94,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     tokenizer: Any = AutoTokenizer.from_pretrained(args.model)
 
     def length(text: str) -> int:
-        return len(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+        return len(data_ids(tokenizer, text))
 
     rows: list[dict[str, Any]] = []
     console = Console(width=110)

@@ -149,8 +149,12 @@ class PromptBuilder:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
 
     def _encode_data(self, text: str) -> tuple[int, ...]:
-        """Tokens of data: a control token written in it is spelt out letter by letter and controls nothing."""
-        return tuple(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+        return data_ids(self.tokenizer, text)
+
+
+def data_ids(tokenizer: Any, text: str) -> tuple[int, ...]:
+    """Tokens of data: a control token written in it is spelt out letter by letter and controls nothing."""
+    return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
 
 def render_chat(tokenizer: Any, system: str, user: str) -> str:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flag_trl.data import Coverage, TextCoverage, TextKnown, coverage, download, load_market
+from flag_trl.prompts import data_ids
 from flag_trl.scripts.progress import report_console
 
 DESCRIPTION = """Read a file as training would, and say what is in it: dates, gaps, large moves, texts a day and their
@@ -78,7 +79,7 @@ def _tokenizer(model: str) -> Callable[[str], int] | None:
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(model)
-    return lambda text: len(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+    return lambda text: len(data_ids(tokenizer, text))
 
 
 def _show(found: Coverage, tokens: Callable[[str], int] | None, console: Console) -> None:
