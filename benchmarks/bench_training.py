@@ -63,7 +63,7 @@ class Cell:
     def run(self, model: str) -> Run:
         """Measure it here and now."""
         # Twenty written-out returns make a prompt about as long as one with a piece of news.
-        observation = ObservationConfig(20, 20, 20, account_text=self.text)  # type: ignore[arg-type]
+        observation = ObservationConfig(past_returns=20, account_text=self.text)  # type: ignore[arg-type]
         if self.contender in GRPO:
             one_token = self.contender == GRPO[1]
             return grpo.train(model, observation, self.rollouts, self.days, one_token, LAYERS, self.budget)

@@ -53,7 +53,14 @@ def measure(
     views = [market.as_of(bar) for bar in range(5, len(market))]
     views = [view for view in views if len(day_news(view)) > items]
     for selector in get_args(NewsSelector):
-        config = ObservationConfig(0, (), False, items, budget, selector, names)
+        config = ObservationConfig(
+            past_returns=0,
+            indicators=(),
+            news_items=items,
+            news_budget=budget,
+            news_selector=selector,
+            news_query=names,
+        )
         found = np.array([judged(view, config, length) for view in views])
         row = {"symbol": symbol, "selector": selector, "days": len(views)}
         rows.append({**row, **dict(zip(MEASURES, found.mean(0).tolist(), strict=True))})

@@ -13,7 +13,7 @@ NumberForm = Literal["text", "soft", "both"]
 NewsSelector = Literal["latest", "relevance", "novelty", "combined"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ObservationConfig:
     """What an observation holds and how long it may be.
 

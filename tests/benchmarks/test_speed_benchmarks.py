@@ -121,6 +121,8 @@ def test_an_exponent_is_the_slope_of_the_logarithms() -> None:
 
 @pytest.mark.real_model
 def test_a_step_of_everything_counts_its_transitions_and_operations(real_model) -> None:
-    run = contenders.train(EVERYTHING, str(real_model), ObservationConfig(3), 4, 3, budget=0.0, layers=2, count=True)
+    run = contenders.train(
+        EVERYTHING, str(real_model), ObservationConfig(past_returns=3), 4, 3, budget=0.0, layers=2, count=True
+    )
     assert run.transitions == 12 and 3 <= run.states <= 5 and run.first_seconds > 0
     assert run.gflops > 1 and len(run.seconds) == 1
