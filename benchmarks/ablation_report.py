@@ -45,6 +45,7 @@ def _row(runs: Sequence[dict[str, Any]], group: str, variant: str, base: Any, ho
         "sharpe": {name: _mean([run["sharpe"][name] for run in runs]) for name in (*BEFORE, group)},
         "by_seed": [run["sharpe"][group] for run in runs],
         "mean_weight": _mean([run["mean_weight"][group] for run in runs]),
+        "turnover": _mean([run["turnover"][group] for run in runs]),
         "difference": _nulls(sharpe_difference_interval(returns, base)) if paired else None,
         "versus_hold": _nulls(sharpe_difference_interval(returns, held)),
         "tokens": runs[0]["tokens"],
@@ -67,7 +68,17 @@ def tables(figures: dict[str, Any]) -> list[Any]:
         days = len(next(run for run in runs if run["market"] == market)["returns"][group])
         grid = Table(title=f"{market}, {group}, {days} days", title_justify="left", box=None, header_style="bold")
         grid.add_column("variant")
-        for header in ("train SR", "valid. SR", "test SR", "by seed", "SR - prices", "SR - hold", "weight", "tokens"):
+        for header in (
+            "train SR",
+            "valid. SR",
+            "test SR",
+            "by seed",
+            "SR - prices",
+            "SR - hold",
+            "weight",
+            "turnover",
+            "tokens",
+        ):
             grid.add_column(header, justify="right")
         for row in (row for row in rows if (row["market"], row["group"]) == (market, group)):
             grid.add_row(row["variant"], *(number(value) for value in row["sharpe"].values()), *_rest(row))
@@ -82,12 +93,13 @@ def tables(figures: dict[str, Any]) -> list[Any]:
 
 def _rest(row: dict[str, Any]) -> list[str]:
     if row["variant"] == HOLD:
-        return ["", "", "", "+1.00", ""]
+        return ["", "", "", "+1.00", "", ""]
     return [
         " ".join(number(value) for value in row["by_seed"]),
         _interval(row["difference"]),
         _interval(row["versus_hold"]),
         number(row["mean_weight"]),
+        f"{row['turnover']:.2f}",
         f"{row['tokens']['mean']:.0f}, most {row['tokens']['most']}",
     ]
 

@@ -279,7 +279,10 @@ class Recipe:
         )
         policy.to(self.training.device)
         template = read_template(args.prompt_template)
-        return Agent(policy, observation, template)
+        try:
+            return Agent(policy, observation, template)
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
 
     def as_altered(self, shown: ObservationConfig) -> ObservationConfig:
         """An observation that looks for the names that `counterfactual: entities` puts into texts."""

@@ -41,6 +41,7 @@ def test_each_variant_is_trained_tested_and_compared_with_prices(folder, monkeyp
     found = json.loads((folder / "found.json").read_text())
     assert [(run["variant"], run["seed"]) for run in found["runs"]] == [("prices", 0), ("soft", 0)]
     assert len(found["runs"][0]["returns"]["test"]) == 216
+    assert all(0 <= run["turnover"]["test"] <= 2 for run in found["runs"])
     shown = capsys.readouterr()
     assert "msft, test, 216 days" in shown.out and "survivorship" in shown.out and "2 runs" in shown.out
     observation_ablation.main([*words, "prices", "soft"])
@@ -62,6 +63,7 @@ def test_differences_are_to_prices_paired_by_seed_and_a_run_that_never_trades_co
             "hold": groups,
             "sharpe": {"train": 1.0, "validation": 1.0, "test": sharpe},
             "mean_weight": {"test": 0.5},
+            "turnover": {"test": 0.1},
             "tokens": {"mean": 50.0, "most": 60},
             "seconds": 1.0,
         }
