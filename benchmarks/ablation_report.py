@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from flag_trl.backtest.measures import nulls
 from flag_trl.metrics import sharpe_difference_interval, sharpe_interval, sharpe_ratio
 
 GROUPS = ("test", "test unseen")
@@ -46,8 +47,8 @@ def _row(runs: Sequence[dict[str, Any]], group: str, variant: str, base: Any, ho
         "by_seed": [run["sharpe"][group] for run in runs],
         "mean_weight": _mean([run["mean_weight"][group] for run in runs]),
         "turnover": _mean([run["turnover"][group] for run in runs]),
-        "difference": _nulls(sharpe_difference_interval(returns, base)) if paired else None,
-        "versus_hold": _nulls(sharpe_difference_interval(returns, held)),
+        "difference": nulls(sharpe_difference_interval(returns, base)) if paired else None,
+        "versus_hold": nulls(sharpe_difference_interval(returns, held)),
         "tokens": runs[0]["tokens"],
         "seconds": [run["seconds"] for run in runs],
     }
@@ -56,7 +57,7 @@ def _row(runs: Sequence[dict[str, Any]], group: str, variant: str, base: Any, ho
 def _hold_row(hold: dict[str, Any], group: str) -> dict[str, Any]:
     return {
         "sharpe": {name: float(sharpe_ratio(np.array(hold[name]))) for name in (*BEFORE, group)},
-        "interval": _nulls(sharpe_interval(np.array(hold[group]))),
+        "interval": nulls(sharpe_interval(np.array(hold[group]))),
     }
 
 
@@ -124,7 +125,3 @@ def _interval(found: Sequence[float | None] | None) -> str:
     if found is None or found[0] is None:
         return "-"
     return f"{found[0]:+.2f} [{number(found[1])}, {number(found[2])}]"
-
-
-def _nulls(values: Sequence[float]) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]

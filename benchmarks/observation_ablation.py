@@ -23,7 +23,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +33,18 @@ from rich.console import Console
 from benchmarks.ablation_report import number, report, tables
 from benchmarks.command import add_model, command_line, write_json
 from benchmarks.machine import machine
+from benchmarks.planted_run import digest
+from benchmarks.prompt import short_template
 from flag_trl.backtest import Ledger, run_backtest
+from flag_trl.backtest.measures import nulls
 from flag_trl.data import MarketData, Period
+from flag_trl.metrics import sharpe_ratio
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.scripts.train import build_trainer, checkpoint_to_resume
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "stocknet" / "pooled.yaml"
 MAX_TOKENS = 100
-TEMPLATE = """{% block system -%}
-Trade the stock. Answer with one word: {{ words | join(", ") }}.
-{%- endblock %}
-{% block user -%}
-{{ market }}
-{{ account }}
-{%- endblock %}
-{% block account %}{{ account_text }}{% endblock %}"""
-"""Every action is always legal, so the account part does not list them."""
+TEMPLATE = short_template("Trade the stock.")
 
 NOTHING_ELSE: dict[str, Any] = {"past_returns": 3, "indicators": [], "news_items": 0, "filing_budget": 0}
 INDICATORS = ["rsi14", "macd26", "bollinger20", "momentum20", "volatility20"]
@@ -73,14 +68,12 @@ MSFT: dict[str, Any] = {
         "survivorship - one stock, chosen by the benchmark's authors after the test period",
     ],
 }
-
-
 POOL: dict[str, Any] = {
     "train_period": ["2014-07-01", "2014-12-31"],
     "validation_period": ["2015-01-02", "2015-02-27"],
     "test_periods": {"later": ["2015-03-02", "2015-06-30"]},
 }
-"""Half of the recipe's days, so that all runs take two cores two hours."""
+"""Half of the recipe's days, to save time."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,8 +127,7 @@ def _recipe(args: Any, market: str, variant: str, seed: int) -> Recipe:
 def _placed(recipe: Recipe, args: Any, name: str) -> Recipe:
     """The recipe with its output in a folder that no other setting shares."""
     said = [asdict(part) for part in (recipe.market, recipe.trading, recipe.policy)]
-    digest = blake2b(json.dumps([said, args.steps, TEMPLATE]).encode(), digest_size=4).hexdigest()
-    recipe.training.output_dir = str(args.folder / f"{name}-{digest}" / "training")
+    recipe.training.output_dir = str(args.folder / f"{name}-{digest(said, args.steps, TEMPLATE)}" / "training")
     return recipe
 
 
@@ -169,7 +161,7 @@ def _run(recipe: Recipe, folder: Path) -> dict[str, Any]:
     trainer.end()
     record = {
         "returns": {name: values.tolist() for name, values in returns.items()},
-        "sharpe": {name: _sharpe(values) for name, values in returns.items()},
+        "sharpe": dict(zip(returns, nulls([sharpe_ratio(values) for values in returns.values()]), strict=True)),
         "hold": {name: values.tolist() for name, values in hold.items()},
         "mean_weight": {name: float(value) for name, value in held.items()},
         "turnover": {name: float(value) for name, value in traded.items()},
@@ -210,13 +202,6 @@ def _turnover(ledger: Ledger) -> float:
     """Money traded a day over the equity before it; from long to short is 2."""
     days = ledger.equity
     return float((days["traded"].to_numpy()[1:] / days["equity"].to_numpy()[:-1]).mean())
-
-
-def _sharpe(returns: np.ndarray) -> float | None:
-    from flag_trl.metrics import sharpe_ratio
-
-    value = float(sharpe_ratio(returns))
-    return value if np.isfinite(value) else None
 
 
 def _tokens(recipe: Recipe, agent: Any, markets: dict[str, MarketData], period: Period) -> dict[str, float]:

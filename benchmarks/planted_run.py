@@ -14,21 +14,15 @@ import numpy as np
 
 from benchmarks.planted_market import SENTENCES, SYMBOL, PlantedConfig, PlantedMarket, planted_market
 from benchmarks.planted_shares import TestDays, sharpe_share
+from benchmarks.prompt import short_template
 
 BATCH_TOKENS = 4096
 REWARD = "less the mean of the training period"
 """What `timing_return` takes off; results of another meaning are not read as finished."""
 WORDS = {"sell": "negative", "hold": "neutral", "buy": "positive"}
-TEMPLATE = """{% block system -%}
-Say what the news means for the stock. Answer with one word: {{ words | join(", ") }}.
-{%- endblock %}
-{% block user -%}
-{{ market }}
-{{ account }}
-{%- endblock %}
-{% block account %}{{ account_text }}{% endblock %}"""
+TEMPLATE = short_template("Say what the news means for the stock.")
 """Chosen among six by how well the untrained model's log-odds of buying rank the next day's returns of the training
-days: best on every one of seeds 0 to 4. Every action is always legal, so the account part does not list them."""
+days: best on every one of seeds 0 to 4."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +91,7 @@ class SeedRun:
         self.planted = planted_market(seed, config)
         self.trunk_folder = folder / "trunk"
         self.folder = (
-            folder
-            / _digest(asdict(config), asdict(recipe), SENTENCES, WORDS, TEMPLATE, model, REWARD)
-            / f"seed-{seed}"
+            folder / digest(asdict(config), asdict(recipe), SENTENCES, WORDS, TEMPLATE, model, REWARD) / f"seed-{seed}"
         )
         self._file = self.folder / "state.json"
         found = json.loads(self._file.read_text()) if self._file.is_file() else {}
@@ -348,7 +340,8 @@ def _last_checkpoint(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def _digest(*content: Any) -> str:
+def digest(*content: Any) -> str:
+    """A short name for settings, so that results of others are not read as theirs."""
     return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 

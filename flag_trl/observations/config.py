@@ -7,8 +7,8 @@ from typing import Literal, get_args
 from flag_trl.observations.indicators import Indicator
 
 NUMBERS_PER_BAR = 5
-COUNTS = ("past_returns", "chart_bars", "news_items", "news_budget", "filing_budget", "memory_items", "memory_budget")
-OWN_COUNTS = ("reflections", "reflection_budget")
+COUNTS = ("past_returns", "chart_bars", "news_items", "filing_budget", "memory_items", "reflections")
+BUDGETS = ("news_budget", "memory_budget", "reflection_budget")
 NumberForm = Literal["text", "soft", "both"]
 NewsSelector = Literal["latest", "relevance", "novelty", "combined"]
 
@@ -113,7 +113,7 @@ class ObservationConfig:
         for name in ("soft_tokens", "soft_bars"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give 1 or more, or choose numbers: text")
-        for name in COUNTS + OWN_COUNTS:
+        for name in COUNTS + BUDGETS:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it counts and cannot be negative")
 

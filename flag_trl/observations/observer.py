@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,14 @@ from flag_trl.observations.reflections import EpisodeMemory
 
 logger = logging.getLogger(__name__)
 Markets: TypeAlias = Mapping[str, MarketData]
+
+
+class MarketPart(NamedTuple):
+    """What observations of one symbol on one day have in common; see `Observation`."""
+
+    market_text: str
+    numbers: Numbers | None
+    image: Chart | None
 
 
 class Observer:
@@ -67,10 +75,8 @@ class Observer:
         self.config = replace(config, news_query=(COMPANY,)) if config.anonymise and config.news_query else config
         self._after_close = fill == "next_open"
         self._length = length
-        self._market_texts: dict[tuple[int, int], str] = {}
-        self._numbers: dict[tuple[int, int], Numbers] = {}
+        self._days: dict[tuple[int, int], MarketPart] = {}
         self._cues: dict[tuple[int, int], str] = {}
-        self._charts: dict[tuple[int, int], Chart] = {}
         self._image_size = image_size
         self._short: set[str] = set()
 
@@ -147,40 +153,28 @@ class Observer:
         return self.config.endless is None
 
     def market_text(self, symbol: int, bar: int) -> str:
-        """The market part of one day; a function of symbol and day alone."""
-        key = (symbol, bar)
-        if key not in self._market_texts:
-            parts = self.market_parts(symbol, bar)
-            self._report(symbol, bar, parts)
-            self._market_texts[key] = market_text(parts)
-        return self._market_texts[key]
+        """The text of the market part of one day; a function of symbol and day alone."""
+        return self._day(symbol, bar).market_text
 
     def market_parts(self, symbol: int, bar: int) -> list[TextPart]:
         """What the market part of one day is made of, and what did not fit."""
         return market_parts(self.view(symbol, bar), self.config, self._length)
 
     def _observation(self, symbol: int, bar: int, account_text: str, legal: np.ndarray) -> Observation:
-        market = self.market_text(symbol, bar)
-        numbers, chart = self._market_numbers(symbol, bar), self._chart(symbol, bar)
-        return Observation(market, account_text, tuple(legal.tolist()), numbers, chart)
+        market = self._day(symbol, bar)
+        return Observation(market.market_text, account_text, tuple(legal.tolist()), market.numbers, market.image)
 
-    def _chart(self, symbol: int, bar: int) -> Chart | None:
-        """The picture of one day; a function of symbol and day alone."""
-        if not self.config.chart_bars:
-            return None
+    def _day(self, symbol: int, bar: int) -> MarketPart:
+        """What of a day does not depend on the account, made once."""
         key = (symbol, bar)
-        if key not in self._charts:
-            self._charts[key] = candles(self.view(symbol, bar), self.config.chart_bars, self._image_size)
-        return self._charts[key]
-
-    def _market_numbers(self, symbol: int, bar: int) -> Numbers | None:
-        """What of one day is handed over as numbers; a function of symbol and day alone."""
-        if self.config.soft_input is None:
-            return None
-        key = (symbol, bar)
-        if key not in self._numbers:
-            self._numbers[key] = market_numbers(self.view(symbol, bar), self.config)
-        return self._numbers[key]
+        if key not in self._days:
+            view, config = self.view(symbol, bar), self.config
+            parts = market_parts(view, config, self._length)
+            self._report(symbol, bar, parts)
+            numbers = market_numbers(view, config) if config.soft_input else None
+            image = candles(view, config.chart_bars, self._image_size) if config.chart_bars else None
+            self._days[key] = MarketPart(market_text(parts), numbers, image)
+        return self._days[key]
 
     def view(self, symbol: int, bar: int) -> MarketView:
         """The market as of one day's decision, as the parts of the prompt are written from it."""

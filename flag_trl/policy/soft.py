@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from flag_trl.policy.marked import MarkedTokens
+
 HIDDEN = 64
 
 
@@ -30,7 +32,7 @@ class SoftInput:
             raise ValueError(f"soft tokens: {self.tokens} made of {self.numbers} numbers; give at least 1 of each")
 
 
-class SoftTokens(tuple[int, ...]):
+class SoftTokens(MarkedTokens):
     """A segment of a prompt whose tokens only hold the place; two are equal where their numbers are, too.
 
     Attributes
@@ -43,20 +45,8 @@ class SoftTokens(tuple[int, ...]):
     def __new__(cls, place: tuple[int, ...], numbers: np.ndarray) -> "SoftTokens":
         made = super().__new__(cls, place)
         made.numbers = np.ascontiguousarray(numbers, dtype=np.float32)
+        made.content = made.numbers.tobytes()
         return made
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, SoftTokens)
-            and tuple(self) == tuple(other)
-            and self.numbers.tobytes() == other.numbers.tobytes()
-        )
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash((tuple(self), self.numbers.tobytes()))
 
 
 class NumberEncoder(nn.Module):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from flag_trl.policy.marked import MarkedTokens
 from flag_trl.policy.tuning import SEEING
 
 BEFORE, BEHIND = 2, 1
@@ -51,7 +52,7 @@ class VisionInput:
         return cls(tokens, size)
 
 
-class ImageTokens(tuple[int, ...]):
+class ImageTokens(MarkedTokens):
     """A segment of a prompt that stands for an image; two are equal where their images are, too.
 
     Attributes
@@ -67,22 +68,13 @@ class ImageTokens(tuple[int, ...]):
     def __new__(cls, tokens: tuple[int, ...], png: bytes) -> "ImageTokens":
         made = super().__new__(cls, tokens)
         made.png = png
-        made.digest = blake2b(png, digest_size=16).digest()
+        made.digest = made.content = blake2b(png, digest_size=16).digest()
         return made
 
     @property
     def places(self) -> range:
         """Which tokens the image's features replace: all but the two before them and the one behind."""
         return range(BEFORE, len(self) - BEHIND)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ImageTokens) and tuple(self) == tuple(other) and self.digest == other.digest
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash((tuple(self), self.digest))
 
 
 def pixels(images: Sequence[ImageTokens], size: int) -> torch.Tensor:

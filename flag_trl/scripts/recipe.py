@@ -372,8 +372,7 @@ def _period(name: str, days: Sequence[Any]) -> Period:
 
 def _as_context(market: MarketData) -> MarketData:
     """A market that is looked at beside another, without texts; where it trades on weekends its days are whole."""
-    weekends = (market.dates.astype("datetime64[D]").view("int64") - 2) % 7 < 2  # 1970-01-01 was a Thursday.
-    if weekends.any():
+    if not np.is_busday(market.dates).all():
         market = replace(market, session_close=WHOLE_DAY, periods_per_year=365)
     return replace(market, texts=())
 
