@@ -233,7 +233,7 @@ def _parser() -> Any:
     parser.add_argument("--whole", action="store_true", help="the pool's days as in the recipe, twice as many")
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="VARIANT")
     parser.add_argument("--seeds", type=int, default=2, help="runs of each variant (default 2)")
-    parser.add_argument("--steps", type=int, default=40, help="updates (default 40)")
+    parser.add_argument("--steps", type=int, default=24, help="updates (default 24)")
     parser.add_argument("--folder", type=Path, default=Path("outputs/observation_ablation"), help="of all runs")
     return parser
 
