@@ -7,7 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from flag_trl.backtest.measures import nulls
-from flag_trl.metrics import sharpe_difference_interval, sharpe_interval, sharpe_ratio
+from flag_trl.metrics import sharpe_difference, sharpe_interval, sharpe_ratio
 
 GROUPS = ("test", "test unseen")
 BEFORE = ("train", "validation")
@@ -47,8 +47,8 @@ def _row(runs: Sequence[dict[str, Any]], group: str, variant: str, base: Any, ho
         "by_seed": [run["sharpe"][group] for run in runs],
         "mean_weight": _mean([run["mean_weight"][group] for run in runs]),
         "turnover": _mean([run["turnover"][group] for run in runs]),
-        "difference": nulls(sharpe_difference_interval(returns, base)) if paired else None,
-        "versus_hold": nulls(sharpe_difference_interval(returns, held)),
+        "difference": nulls(sharpe_difference(returns, base).interval) if paired else None,
+        "versus_hold": nulls(sharpe_difference(returns, held).interval),
         "tokens": runs[0]["tokens"],
         "seconds": [run["seconds"] for run in runs],
     }

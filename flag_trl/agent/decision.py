@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from flag_trl.observations import Observation
+from flag_trl.observations import Markets, Observation, Observer
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,15 @@ class Decider(Protocol):
 
     def decide(self, observations: Sequence[Observation], uniforms: np.ndarray | None = None) -> Decision:
         """Choose one action an account; see `choose` for what `uniforms` does."""
+        ...
+
+
+@runtime_checkable
+class Policy(Decider, Protocol):
+    """A decider that says what it is shown; all that evaluation asks of a policy."""
+
+    def observer(self, markets: Markets, fill: Literal["next_open", "same_close"]) -> Observer:
+        """What turns the environment's arrays into the observations that `decide` takes."""
         ...
 
 

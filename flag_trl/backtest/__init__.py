@@ -5,7 +5,7 @@ from flag_trl.backtest.figure import draw
 from flag_trl.backtest.ledger import Ledger
 from flag_trl.backtest.measures import intervals, measures
 from flag_trl.backtest.rules import RandomLegal, always_cash, buy_and_hold
-from flag_trl.backtest.run import run_backtest, run_baselines
+from flag_trl.backtest.run import prepared, run_backtest, run_baselines
 
 __all__ = [
     "Ledger",
@@ -18,6 +18,7 @@ __all__ = [
     "intervals",
     "learning_in_words",
     "measures",
+    "prepared",
     "run_backtest",
     "run_baselines",
     "table",

@@ -10,7 +10,7 @@ from flag_trl.backtest.ledger import Ledger
 from flag_trl.metrics import (
     exposure,
     investorbench_measures,
-    sharpe_difference_interval,
+    sharpe_difference,
     sharpe_interval,
     standard_measures,
     turnover,
@@ -50,7 +50,7 @@ def measures(ledger: Ledger) -> dict[str, dict[str, float | None]]:
 
 
 def intervals(ledger: Ledger, benchmark: Ledger) -> dict[str, Any]:
-    """95 % intervals by the stationary bootstrap.
+    """95 % intervals by block bootstraps.
 
     Returns
     -------
@@ -59,8 +59,8 @@ def intervals(ledger: Ledger, benchmark: Ledger) -> dict[str, Any]:
         `benchmark`, low and high, paired by day. None where undefined.
     """
     own = sharpe_interval(ledger.returns, ledger.periods_per_year)
-    paired = sharpe_difference_interval(ledger.returns, benchmark.returns, ledger.periods_per_year)
-    return {"SR": nulls(own), "SR_minus_buy_and_hold": nulls(paired)}
+    paired = sharpe_difference(ledger.returns, benchmark.returns, ledger.periods_per_year)
+    return {"SR": nulls(own), "SR_minus_buy_and_hold": nulls(paired.interval)}
 
 
 def nulled(values: Mapping[str, float]) -> dict[str, float | None]:

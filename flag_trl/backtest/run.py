@@ -5,12 +5,47 @@ from dataclasses import replace
 
 import numpy as np
 
-from flag_trl.agent import Agent, Decider, Trajectory, play
+from flag_trl.agent import Agent, Decider, Policy, Trajectory, play
 from flag_trl.backtest.ledger import Ledger, equity_table, trade_table
 from flag_trl.backtest.rules import RandomLegal, always_cash, buy_and_hold
 from flag_trl.data import MarketData, Period, Window, period_window
 from flag_trl.envs import TradingRules
 from flag_trl.observations import Markets, ObservationConfig, Observer
+
+
+def prepared(
+    policy: Decider,
+    markets: Markets,
+    periods: Sequence[Period],
+    rules: TradingRules,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Decider, Observer]:
+    """What `run_backtest` trades with, for those who run several: a policy's decisions and what it is shown.
+
+    Where an agent's account text is finite, all states of all periods are evaluated in one go, with the policy's cache
+    if it has one, and what comes back only looks them up; costs and draws may then differ from run to run. Elsewhere
+    the policy comes back as it is.
+
+    Parameters
+    ----------
+    policy : Decider
+        What says by itself what it is shown, an agent for instance, is asked; others see legal actions and position.
+    markets, periods, rules
+        As in `run_backtest`.
+    on_progress : callable
+        Called with the states done and those to do, now and then.
+    """
+    if not isinstance(policy, Policy):
+        return policy, Observer(markets, ObservationConfig(), rules.fill)
+    observer = policy.observer(markets, rules.fill)
+    if not isinstance(policy, Agent):
+        return policy, observer
+    policy.check_actions(rules.scheme)
+    if not observer.finite:
+        return policy, observer
+    windows = [period_window(symbol, markets[symbol], period) for symbol in markets for period in periods]
+    states = [o for window in windows for o in observer.every_state(*window, rules.scheme)]
+    return policy.table(states, on_progress), observer
 
 
 def run_backtest(
@@ -20,16 +55,14 @@ def run_backtest(
     rules: TradingRules,
     uniforms: np.ndarray | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    observer: Observer | None = None,
 ) -> list[Ledger]:
     """Trade every period of every market with one account each, side by side.
-
-    Where an agent's account text is finite, all states of all periods are evaluated in one go beforehand, with the
-    policy's cache if it has one; elsewhere it decides day by day.
 
     Parameters
     ----------
     decider : Decider
-        An agent, which is greedy unless `uniforms` are given, or a rule.
+        An agent, which is greedy unless `uniforms` are given, or a rule; see `prepared`.
     markets : mapping of str to MarketData
     periods : sequence of Period
         Days before a period are used to look back on only; its last day has a price but no decision.
@@ -38,6 +71,8 @@ def run_backtest(
         Draws of an agent's actions.
     on_progress : callable
         Called with the work done and the work to do, now and then.
+    observer : Observer, optional
+        What `prepared` gave with the decider; by default it is prepared here.
 
     Returns
     -------
@@ -46,15 +81,11 @@ def run_backtest(
     """
     accounts = [(symbol, period) for symbol in markets for period in periods]
     windows = [period_window(symbol, markets[symbol], period) for symbol, period in accounts]
-    if isinstance(decider, Agent):
-        decider.check_actions(rules.scheme)
-        observer = decider.observer(markets, rules.fill)
-        if observer.finite:
-            states = [o for window in windows for o in observer.every_state(*window, rules.scheme)]
-            decider = decider.table(states, on_progress)
+    if observer is None:
+        given = decider
+        decider, observer = prepared(given, markets, periods, rules, on_progress)
+        if decider is not given:
             on_progress = _no_progress
-    else:
-        observer = Observer(markets, ObservationConfig(), rules.fill)
     # Books have no reward.
     env = replace(rules, reward="log_return").make(markets, len(windows))
     trajectory = play(decider, env, observer, windows, uniforms, on_progress)

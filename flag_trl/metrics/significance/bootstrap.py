@@ -1,18 +1,12 @@
-"""Intervals for what was measured: bootstraps of the Sharpe ratio, of paired differences and of means.
-
-arch and scipy.stats are imported when called: they cost a second that most callers of `flag_trl.metrics` do not need.
-"""
-
-from collections.abc import Callable
+"""Bootstrap intervals of one Sharpe ratio and of means of independent values."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from flag_trl.metrics.significance.blocks import MIN_RETURNS, block_length, need_arch
 from flag_trl.metrics.standard import sample_deviation, sharpe_ratio
 
 UNDEFINED = (float("nan"), float("nan"))
-MIN_RETURNS = 20
-"""Below this many returns no block length can be chosen, and no Sharpe ratio is worth an interval."""
 
 
 def sharpe_interval(
@@ -48,66 +42,15 @@ def sharpe_interval(
         If arch is not installed.
     """
     values = _one_dimensional(returns)
-    if not sample_deviation(values) > 0:
+    if not sample_deviation(values) > 0 or len(values) < MIN_RETURNS:
         return UNDEFINED
-    resampled = _stationary_resamples(
-        values[:, None], draws, seed, lambda sample: sharpe_ratio(sample[:, 0], periods_per_year)
-    )
-    return _percentile_interval(resampled, level)
+    need_arch()
+    from arch.bootstrap import StationaryBootstrap
 
-
-def sharpe_difference_interval(
-    returns_a: ArrayLike,
-    returns_b: ArrayLike,
-    periods_per_year: int = 252,
-    level: float = 0.95,
-    draws: int = 2000,
-    seed: int = 0,
-) -> tuple[float, float, float]:
-    """Difference of two annualised Sharpe ratios, a less b, with its paired bootstrap interval.
-
-    Both series are resampled with the same blocks, so what they share (the market) cancels. Pairing is the reason why
-    this is far narrower than the two intervals on their own. The mean block length is the longest of those
-    that `sharpe_interval` would choose.
-
-    Parameters
-    ----------
-    returns_a, returns_b : (n,) or (n, k) arrays
-        Returns a period of the two policies on the same periods, as fractions. Of k runs of each, seeds for instance,
-        the mean of the Sharpe ratios counts; the interval then says what other periods would do to it, not other runs.
-        A run that never trades has no Sharpe ratio and counts as 0 beside others; where all are such, it is undefined.
-    periods_per_year, level, draws, seed
-        As in `sharpe_interval`.
-
-    Returns
-    -------
-    (difference, low, high) : tuple of float
-        All nan where one of the Sharpe ratios is undefined; low and high nan below `MIN_RETURNS` returns.
-
-    Raises
-    ------
-    ValueError
-        If the series differ in shape.
-    ImportError
-        If arch is not installed.
-    """
-    a, b = (np.asarray(values, dtype=np.float64) for values in (returns_a, returns_b))
-    if a.shape != b.shape or a.ndim not in (1, 2):
-        raise ValueError(f"paired series must have one length, got shapes {a.shape} and {b.shape}")
-    pair = np.column_stack([a, b])
-    runs = pair.shape[1] // 2
-
-    def difference(sample: NDArray[np.float64]) -> float:
-        ratios = np.array([sharpe_ratio(column, periods_per_year) for column in sample.T])
-        first, second = ratios[:runs], ratios[runs:]
-        if np.isnan(first).all() or np.isnan(second).all():
-            return float("nan")
-        return float(np.nan_to_num(first).mean() - np.nan_to_num(second).mean())
-
-    found = difference(pair)
-    if np.isnan(found):
-        return (found, *UNDEFINED)
-    return (found, *_percentile_interval(_stationary_resamples(pair, draws, seed, difference), level))
+    block = block_length(values, "stationary")
+    resampler = StationaryBootstrap(block, values, seed=np.random.default_rng(seed))
+    resampled = [sharpe_ratio(rows, periods_per_year) for (rows,), _ in resampler.bootstrap(draws)]
+    return _percentile_interval(np.array(resampled), level)
 
 
 def mean_interval(x: ArrayLike, level: float = 0.95, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
@@ -176,26 +119,6 @@ def mean_difference_interval(
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return difference, float(interval.low), float(interval.high)
-
-
-def _stationary_resamples(
-    series: NDArray[np.float64], draws: int, seed: int, measure: Callable[[NDArray[np.float64]], float]
-) -> NDArray[np.float64]:
-    """The measure on `draws` stationary-bootstrap resamples of the rows of `series`, shape (n, k); none if too few."""
-    if len(series) < MIN_RETURNS:
-        return np.empty(0)
-    try:
-        from arch.bootstrap import StationaryBootstrap, optimal_block_length
-    except ImportError as error:
-        raise ImportError("bootstraps of return series need arch: pip install 'flag-trl[eval]'") from error
-
-    # A policy that rarely trades has stretches of zeros, whose autocorrelation is 0 / 0: the length may then be nan.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lengths = optimal_block_length(series)["stationary"].to_numpy()
-    # Blocks of one row are the plain bootstrap.
-    block = max(1, round(float(np.max(np.nan_to_num(lengths)))))
-    resampler = StationaryBootstrap(block, series, seed=np.random.default_rng(seed))
-    return np.array([measure(np.asarray(rows)) for (rows,), _ in resampler.bootstrap(draws)])
 
 
 def _percentile_interval(resampled: NDArray[np.float64], level: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The intervals cover the truth as often as they say, pair what is paired, and are nan where nothing varies."""
+"""The intervals cover the truth as often as they say, and are nan where nothing varies."""
 
 import sys
 from math import isnan, sqrt
@@ -6,7 +6,7 @@ from math import isnan, sqrt
 import numpy as np
 import pytest
 
-from flag_trl.metrics import mean_interval, sharpe_difference_interval, sharpe_interval, sharpe_ratio
+from flag_trl.metrics import mean_interval, sharpe_interval, sharpe_ratio
 
 DAILY_MEAN, DAILY_STD = 0.0008, 0.01
 SHARPE = DAILY_MEAN / DAILY_STD * sqrt(252)
@@ -54,21 +54,6 @@ def test_a_higher_level_gives_a_wider_interval() -> None:
     assert wide_low < low < high < wide_high
 
 
-def test_pairing_separates_what_two_separate_intervals_cannot() -> None:
-    rng = np.random.default_rng(8)
-    market = rng.normal(DAILY_MEAN, DAILY_STD, 250)
-    better = market + rng.normal(0.0005, 0.001, 250)
-    difference, low, high = sharpe_difference_interval(better, market)
-    assert difference == pytest.approx(sharpe_ratio(better) - sharpe_ratio(market))
-    assert 0 < low < difference < high
-    assert sharpe_interval(better)[0] < sharpe_interval(market)[1]
-
-
-def test_a_policy_does_not_differ_from_itself() -> None:
-    returns = np.random.default_rng(9).normal(DAILY_MEAN, DAILY_STD, 100)
-    assert sharpe_difference_interval(returns, returns, draws=100) == (0, 0, 0)
-
-
 def test_nineteen_of_twenty_intervals_hold_the_true_mean_of_skewed_values() -> None:
     rng = np.random.default_rng(10)
     intervals = [mean_interval(rng.exponential(2.0, 60), draws=500, seed=k) for k in range(100)]
@@ -78,17 +63,7 @@ def test_nineteen_of_twenty_intervals_hold_the_true_mean_of_skewed_values() -> N
 @pytest.mark.parametrize("flat", [np.zeros(50), np.full(50, 0.01), np.array([]), np.array([0.01])])
 def test_series_that_do_not_vary_have_no_interval_and_no_error(flat: np.ndarray) -> None:
     assert all(isnan(bound) for bound in sharpe_interval(flat))
-    assert all(isnan(bound) for bound in sharpe_difference_interval(flat, flat))
     assert all(isnan(bound) for bound in mean_interval(flat))
-
-
-def test_fewer_than_twenty_returns_have_a_difference_but_no_interval() -> None:
-    rng = np.random.default_rng(11)
-    a, b = rng.normal(DAILY_MEAN, DAILY_STD, (2, 19))
-    assert all(isnan(bound) for bound in sharpe_interval(a))
-    difference, low, high = sharpe_difference_interval(a, b)
-    assert difference == pytest.approx(sharpe_ratio(a) - sharpe_ratio(b))
-    assert isnan(low) and isnan(high)
 
 
 def test_a_policy_that_traded_on_one_day_only_still_gets_an_interval() -> None:
@@ -96,34 +71,7 @@ def test_a_policy_that_traded_on_one_day_only_still_gets_an_interval() -> None:
     assert 0 < low < high
 
 
-def test_series_of_different_lengths_cannot_be_paired() -> None:
-    with pytest.raises(ValueError, match="one length, got shapes .30,. and .29,."):
-        sharpe_difference_interval(np.zeros(30), np.zeros(29))
-
-
 def test_without_arch_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "arch.bootstrap", None)
     with pytest.raises(ImportError, match=r"pip install 'flag-trl\[eval\]'"):
         sharpe_interval(np.random.default_rng(12).normal(0, 0.01, 100))
-
-
-def test_of_several_runs_the_mean_of_their_sharpe_ratios_is_compared() -> None:
-    rng = np.random.default_rng(11)
-    market = rng.normal(DAILY_MEAN, DAILY_STD, (250, 1))
-    a, b = (market + rng.normal(0.0002, 0.003, (250, 3)) for _ in range(2))
-    found, low, high = sharpe_difference_interval(a, b, draws=300)
-    each = [sharpe_ratio(a[:, k]) - sharpe_ratio(b[:, k]) for k in range(3)]
-    assert found == pytest.approx(np.mean(each)) and low < found < high
-    assert sharpe_difference_interval(a[:, :1], b[:, :1]) == sharpe_difference_interval(a[:, 0], b[:, 0])
-    _, one_low, one_high = sharpe_difference_interval(a[:, 0], b[:, 0], draws=300)
-    assert high - low < one_high - one_low
-
-
-def test_a_run_that_never_trades_counts_as_zero_beside_others_and_alone_has_no_difference() -> None:
-    returns = np.random.default_rng(12).normal(DAILY_MEAN, DAILY_STD, (250, 2))
-    idle = returns * [1.0, 0.0]
-    found, _, _ = sharpe_difference_interval(idle, returns)
-    assert found == pytest.approx(-sharpe_ratio(returns[:, 1]) / 2)
-    assert all(map(isnan, sharpe_difference_interval(np.zeros((250, 2)), returns)))
-    with pytest.raises(ValueError, match="one length"):
-        sharpe_difference_interval(returns, returns[:, 0])

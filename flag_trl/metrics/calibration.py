@@ -1,0 +1,98 @@
+"""Whether a probability means what it says."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How often what was given a probability happened.
+
+    Attributes
+    ----------
+    predicted, happened : ndarray, shape (b,)
+        Mean probability and share of events in each bin, of the bins that hold any.
+    low, high : ndarray, shape (b,)
+        Wilson's 95 % bounds of `happened`.
+    count : ndarray of int64, shape (b,)
+    ece : float
+        Expected calibration error: mean of |happened - predicted| weighted by count; nan without any forecast.
+    ece_by_chance : float
+        What a forecaster whose probabilities are exact would be charged on average, for bins hold few events.
+    brier : float
+        Mean squared error of the probabilities.
+    """
+
+    predicted: NDArray[np.float64]
+    happened: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    count: NDArray[np.int64]
+    ece: float
+    ece_by_chance: float
+    brier: float
+
+
+def calibration(
+    probabilities: ArrayLike, events: ArrayLike, bins: int = 10, draws: int = 1000, seed: int = 0
+) -> Calibration:
+    """Compare probabilities with what happened, in bins of equal count.
+
+    Parameters
+    ----------
+    probabilities : (n,) array
+        Of the event, in [0, 1].
+    events : (n,) array of bool
+        Whether it happened.
+    bins : int
+        At most so many; equal probabilities share one.
+    draws, seed
+        Of the simulation behind `ece_by_chance`.
+
+    References
+    ----------
+    Naeini, Cooper and Hauskrecht (2015) for the error; Wilson (1927) for the bounds.
+    """
+    p, happened = np.asarray(probabilities, dtype=np.float64), np.asarray(events, dtype=bool)
+    if p.shape != happened.shape or p.ndim != 1:
+        raise ValueError(f"probabilities and events must have one shape (n,), got {p.shape} and {happened.shape}")
+    if p.size and not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"probabilities must lie in [0, 1], got {p.min()} to {p.max()}")
+    if not p.size:
+        nothing, nan = np.empty(0), float("nan")
+        return Calibration(nothing, nothing, nothing, nothing, np.empty(0, dtype=np.int64), nan, nan, nan)
+    place = _bins(p, bins)
+    count = np.bincount(place)
+    predicted, share = np.bincount(place, p) / count, np.bincount(place, happened) / count
+    low, high = _wilson(share, count)
+    fair = np.random.default_rng(seed).random((draws, p.size)) < p
+    by_chance = [_error(np.bincount(place, row) / count, predicted, count) for row in fair]
+    return Calibration(
+        predicted,
+        share,
+        low,
+        high,
+        count,
+        _error(share, predicted, count),
+        float(np.mean(by_chance)),
+        float(np.mean((p - happened) ** 2)),
+    )
+
+
+def _bins(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    """The bin of each probability, numbered without gaps."""
+    edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]))
+    return np.unique(np.searchsorted(edges, p, side="left"), return_inverse=True)[1]
+
+
+def _error(share: NDArray[np.float64], predicted: NDArray[np.float64], count: NDArray[np.int64]) -> float:
+    return float(np.abs(share - predicted) @ count / count.sum())
+
+
+def _wilson(share: NDArray[np.float64], count: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    z2 = 1.959964**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    width = np.sqrt(z2 * share * (1 - share) / count + z2**2 / (4 * count**2)) / (1 + z2 / count)
+    return middle - width, middle + width
