@@ -16,10 +16,10 @@ CPU_TORCH := --no-deps --extra-index-url https://download.pytorch.org/whl/cpu --
 export DS_ACCELERATOR ?= $(if $(shell command -v nvidia-smi),cuda,cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup model demo test lint clean
+.PHONY: help setup model demo eval-demo test lint clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## build .venv: CPU torch where there is no GPU, the package and all it needs (once)
 	@echo "setup: $(VENV) is ready"
@@ -44,6 +44,10 @@ $(MODEL)/model.safetensors: | $(STAMP)
 
 demo: setup model  ## train on real prices, backtest on later ones, print the tables and draw the picture
 	@$(BIN)/flag-trl demo
+
+eval-demo: setup model  ## judge the demo's policy (made first if it is not there): four tasks, an audit, one report
+	@test -f outputs/quickstart/agent.json || $(BIN)/flag-trl demo
+	@$(BIN)/python -m eval.run --config recipes/eval/demo.yaml --policy outputs/quickstart --output_dir outputs/eval-demo
 
 test: setup model  ## run every test, those on the real model too
 	@$(BIN)/python -m pytest

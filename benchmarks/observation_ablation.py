@@ -9,9 +9,9 @@ else is that of recipes/stocknet/pooled.yaml: exact gradient, reward timing_retu
 the close.
 
 The table gives the test Sharpe ratio of an equal-weight portfolio of the greedy accounts, mean over seeds, and its
-difference to `prices`: paired by day and seed, 95 % interval by the studentised block bootstrap. The interval says what other
-days would do to it; the spread of the seeds stands beside it. Turnover is money traded a day over equity: at 5 bp,
-going from long to short each day costs a quarter of the equity a year.
+difference to `prices`: paired by day and seed, 95 % interval by the studentised block bootstrap. The interval says
+what other days would do to it; the spread of the seeds stands beside it. Turnover is money traded a day over equity:
+at 5 bp, going from long to short each day costs a quarter of the equity a year.
 
 A run that is finished is not run again, one that was interrupted goes on from its last checkpoint. More: `--seeds 10`,
 `--whole --symbols all --steps 400`.

@@ -2,10 +2,10 @@
 
 python -m benchmarks.significance_size
 
-Every significance test of `flag_trl.metrics` on data simulated under its null hypothesis, at a nominal 5 %, and on data
-with a planted difference. Returns have Student's t innovations with 6 degrees of freedom and GARCH(1,1) variance, and
-pairs share a market; forecasts' losses have the overlap that their horizon gives them. The right share of rejections
-under the null is 5 %; that of superior ability, conservative by design, at most 5 %.
+Every significance test of `flag_trl.metrics` on data simulated under its null hypothesis, at a nominal 5 %, and on
+data with a planted difference. Returns have Student's t innovations with 6 degrees of freedom and GARCH(1,1) variance,
+and pairs share a market; forecasts' losses have the overlap that their horizon gives them. The right share of
+rejections under the null is 5 %; that of superior ability, conservative by design, at most 5 %.
 """
 
 import sys

@@ -1,8 +1,23 @@
 """The one decision step that rollouts, backtest, evaluation and live trading share."""
 
 from flag_trl.agent.agent import Agent, States
-from flag_trl.agent.decision import Decider, Decision, Policy, choose
+from flag_trl.agent.decision import Decider, Decision, Policy, Tabular, choose
 from flag_trl.agent.episode import Trajectory, play
 from flag_trl.agent.table import PolicyTable
+from flag_trl.agent.trials import carry_trials, count_trials, record_trial
 
-__all__ = ["Agent", "Decider", "Decision", "Policy", "PolicyTable", "States", "Trajectory", "choose", "play"]
+__all__ = [
+    "Agent",
+    "Decider",
+    "Decision",
+    "Policy",
+    "PolicyTable",
+    "States",
+    "Tabular",
+    "Trajectory",
+    "carry_trials",
+    "choose",
+    "count_trials",
+    "play",
+    "record_trial",
+]

@@ -1,7 +1,8 @@
 """The agent: observations in, decisions out, the same step for training, evaluation, backtest and live trading."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from flag_trl.accounts import PositionScheme
 from flag_trl.agent.decision import Decision, choose
 from flag_trl.agent.table import PolicyTable
 from flag_trl.observations import Markets, Observation, ObservationConfig, Observer
-from flag_trl.policy import ImageTokens, LLMPolicy, SoftInput, SoftTokens
+from flag_trl.policy import ActionTokens, ImageTokens, LLMPolicy, SoftInput, SoftTokens
 from flag_trl.prompts import Prompt, PromptBuilder
 
 AGENT_FILE = "agent.json"
@@ -70,7 +71,6 @@ class Agent:
     ) -> None:
         self.policy = policy
         self.observation = observation
-        words = dict(zip(policy.actions.names, policy.actions.words, strict=True))
         shown = None if observation.soft_input is None else SoftInput(*observation.soft_input)
         if shown != policy.soft:
             raise ValueError(
@@ -82,9 +82,13 @@ class Agent:
                 f"the observation has a chart, and {policy.base_model or 'the model'} sees nothing; take a "
                 "vision-language model such as SmolVLM, or leave chart_bars at 0"
             )
-        image = () if policy.vision is None else policy.vision.tokens
-        self.prompts = PromptBuilder(policy.tokenizer, words, template, observation.soft_tokens if shown else 0, image)
+        self.prompts = self._builder(dict(zip(policy.actions.names, policy.actions.words, strict=True)), template)
         self.trained_on: dict[str, str] | None = None
+
+    def _builder(self, words: Mapping[str, str], template: str | None) -> PromptBuilder:
+        image = () if self.policy.vision is None else self.policy.vision.tokens
+        places = self.observation.soft_tokens if self.policy.soft else 0
+        return PromptBuilder(self.policy.tokenizer, words, template, places, image)
 
     def check_actions(self, scheme: PositionScheme) -> None:
         """Raise ValueError unless the policy's actions are those of `scheme`."""
@@ -120,6 +124,33 @@ class Agent:
         probabilities, values = self._evaluate(states)
         taken = probabilities[states.index]
         return Decision(choose(taken, uniforms), taken, None if values is None else values[states.index])
+
+    def hidden(
+        self, observations: Sequence[Observation], on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> np.ndarray:
+        """The last layer's state where the answer begins, from which the policy decides; shape (N, hidden size)."""
+        states = self.encode(observations)
+        found = self.policy.evaluate(states.segments, states.legal, on_progress=on_progress)
+        return found.hidden.double().numpy()[states.index]
+
+    @contextmanager
+    def asked(self, words: Mapping[str, str], template: str) -> Iterator[None]:
+        """Within this context the model is asked another question, and `decide` chooses among other words.
+
+        Parameters
+        ----------
+        words : mapping of str to str
+            Name of each answer to the word for it; observations then need as many entries of `legal`.
+        template : str
+            See `PromptBuilder`.
+        """
+        before = self.policy.actions, self.prompts
+        self.policy.actions = ActionTokens.from_tokenizer(self.policy.tokenizer, words)
+        self.prompts = self._builder(words, template)
+        try:
+            yield
+        finally:
+            self.policy.actions, self.prompts = before
 
     def table(
         self, observations: Sequence[Observation], on_progress: Callable[[int, int], None] = lambda done, total: None
@@ -162,8 +193,8 @@ class Agent:
         (Path(folder) / AGENT_FILE).write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "Agent":
-        """Restore an agent saved by `save`.
+    def from_pretrained(cls, folder: str | Path, trained: bool = True) -> "Agent":
+        """Restore an agent saved by `save`; not `trained`, as it was before its training.
 
         Raises
         ------
@@ -174,7 +205,7 @@ class Agent:
         if not file.is_file():
             raise FileNotFoundError(f"{folder} holds no trained agent: there is no {AGENT_FILE} in it")
         saved = json.loads(file.read_text())
-        policy = LLMPolicy.from_pretrained(folder)
+        policy = LLMPolicy.from_pretrained(folder, trained=trained)
         agent = cls(policy, ObservationConfig(**saved["observation"]), saved["template"])
         agent.trained_on = saved["trained_on"]
         return agent

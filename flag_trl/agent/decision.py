@@ -1,6 +1,6 @@
 """What every trader in this project answers, and who may answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -48,6 +48,15 @@ class Policy(Decider, Protocol):
 
     def observer(self, markets: Markets, fill: Literal["next_open", "same_close"]) -> Observer:
         """What turns the environment's arrays into the observations that `decide` takes."""
+        ...
+
+
+@runtime_checkable
+class Tabular(Policy, Protocol):
+    """A policy that can be evaluated ahead of its decisions."""
+
+    def table(self, observations: Sequence[Observation], on_progress: Callable[[int, int], None]) -> Decider:
+        """What decides as the policy would wherever no other observations occur."""
         ...
 
 

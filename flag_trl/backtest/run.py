@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flag_trl.agent import Agent, Decider, Policy, Trajectory, play
+from flag_trl.agent import Agent, Decider, Policy, Tabular, Trajectory, play
 from flag_trl.backtest.ledger import Ledger, equity_table, trade_table
 from flag_trl.backtest.rules import RandomLegal, always_cash, buy_and_hold
 from flag_trl.data import MarketData, Period, Window, period_window
@@ -23,8 +23,8 @@ def prepared(
     """What `run_backtest` trades with, for those who run several: a policy's decisions and what it is shown.
 
     Where an agent's account text is finite, all states of all periods are evaluated in one go, with the policy's cache
-    if it has one, and what comes back only looks them up; costs and draws may then differ from run to run. Elsewhere
-    the policy comes back as it is.
+    if it has one, and what comes back only looks them up; costs and draws may then differ from run to run. So it is
+    with any other policy that has a `table`. Elsewhere the policy comes back as it is.
 
     Parameters
     ----------
@@ -37,11 +37,10 @@ def prepared(
     """
     if not isinstance(policy, Policy):
         return policy, Observer(markets, ObservationConfig(), rules.fill)
+    if isinstance(policy, Agent):
+        policy.check_actions(rules.scheme)
     observer = policy.observer(markets, rules.fill)
-    if not isinstance(policy, Agent):
-        return policy, observer
-    policy.check_actions(rules.scheme)
-    if not observer.finite:
+    if not isinstance(policy, Tabular) or not observer.finite:
         return policy, observer
     windows = [period_window(symbol, markets[symbol], period) for symbol in markets for period in periods]
     states = [o for window in windows for o in observer.every_state(*window, rules.scheme)]

@@ -48,7 +48,10 @@ class Outputs(NamedTuple):
         Of the actions; minus infinity for illegal ones.
     values : torch.Tensor of float32, shape (U,), or None
         What the value head expects of the return that follows; None where there is no such head.
+    hidden : torch.Tensor, shape (U, hidden size)
+        The last layer's normalised state where the answer begins, from which both are computed.
     """
 
     log_probs: torch.Tensor
     values: torch.Tensor | None
+    hidden: torch.Tensor

@@ -104,6 +104,7 @@ class LLMPolicy(nn.Module):
         revision: str | None = None,
         value_head: bool = False,
         soft: SoftInput | None = None,
+        trained: bool = True,
     ) -> "LLMPolicy":
         """Load a base model from a folder or the Hub, or a folder written by `save_pretrained`.
 
@@ -118,6 +119,8 @@ class LLMPolicy(nn.Module):
             Of all weights.
         revision : str, optional
             Branch, tag or commit on the Hub.
+        trained : bool
+            Whether a saved policy gets its trained weights; without them it is the base model under the same words.
 
         Raises
         ------
@@ -132,7 +135,8 @@ class LLMPolicy(nn.Module):
             saved.check(folder, words, tuning, value_head, soft)
             base = saved.base_model, saved.words, saved.tuning, dtype, saved.revision
             policy = cls.from_pretrained(*base, value_head=saved.value_head, soft=saved.soft)
-            policy.load_trained(folder)
+            if trained:
+                policy.load_trained(folder)
             return policy
         tuning = tuning or Tuning()
         model, tokenizer = load_base(name_or_path, tuning, dtype, revision)
@@ -250,7 +254,8 @@ class LLMPolicy(nn.Module):
         nodes = self.actions.nodes
         logits = [token_logits(self.model, states[:, k], node.children) for k, node in enumerate(nodes)]
         log_probs = self.actions.log_probs(logits, batch["legal"])
-        return Outputs(log_probs, None if self.value_head is None else self.value_head(states[:, 0]))
+        values = None if self.value_head is None else self.value_head(states[:, 0])
+        return Outputs(log_probs, values, states[:, 0])
 
     def batches(self, prompts: Sequence[Segments], legal: torch.Tensor) -> Iterator[tuple[np.ndarray, Batch]]:
         """What `forward` takes, for any number of prompts.
@@ -309,16 +314,17 @@ class LLMPolicy(nn.Module):
         was_training = self.training
         self.eval()
         log_probs, values, done = torch.empty(legal.shape), torch.zeros(len(legal)), 0
+        hidden = torch.empty(len(legal), self.hidden_size)
         with self._reference() if reference else nullcontext():
             for rows, batch in self.batches(prompts, legal):
                 found = self({key: tensor.to(self.device) for key, tensor in batch.items()})
-                log_probs[rows] = found.log_probs.float().cpu()
+                log_probs[rows], hidden[rows] = found.log_probs.float().cpu(), found.hidden.float().cpu()
                 if found.values is not None:
                     values[rows] = found.values.cpu()
                 done += len(rows)
                 on_progress(done, len(prompts))
         self.train(was_training)
-        return Outputs(log_probs, None if self.value_head is None else values)
+        return Outputs(log_probs, None if self.value_head is None else values, hidden)
 
     @torch.no_grad()
     def precompute(

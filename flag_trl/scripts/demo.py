@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from flag_trl.agent import carry_trials, record_trial
 from flag_trl.backtest import Ledger, learning_in_words, run_backtest
 from flag_trl.data import Period
 from flag_trl.scripts.backtest import check_extras, report
@@ -23,7 +24,15 @@ from flag_trl.trainer import FlagTrainer
 
 RECIPE = "recipes/quickstart.yaml"
 MARK = ".demo"
-WRITES = ("backtest", "results.json", "agent.json", "policy.json", "policy.safetensors", "checkpoint-*")
+WRITES = (
+    "backtest",
+    "results.json",
+    "agent.json",
+    "policy.json",
+    "policy.safetensors",
+    "trials.jsonl",
+    "checkpoint-*",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,8 +51,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     _clear(recipe.output)
     console.print(_introduction(recipe, trainer), highlight=False)
     untrained = _test(recipe, trainer, "untrained policy")
+    record_trial(recipe.output, recipe.configuration, recipe.market.symbols, recipe.training.seed)
     trainer.train()
     trainer.save_model()
+    carry_trials(recipe.output, recipe.market.symbols)
     trained = _test(recipe, trainer, "trained policy")
 
     conventions = recipe.conventions(trainer.agent)

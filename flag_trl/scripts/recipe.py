@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,13 @@ from flag_trl.policy import LLMPolicy, SoftInput, Tuning
 from flag_trl.prompts import read_template
 from flag_trl.trainer import FlagConfig
 
+LEARNING = (
+    *("max_steps", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate"),
+    *("lr_scheduler_type", "warmup_steps", "weight_decay", "max_grad_norm", "optim", "adam_beta1", "adam_beta2"),
+    *("num_generations", "loss_type", "baseline", "gamma", "lam", "scale_advantages", "entropy_coef", "kl_coef"),
+    *("cliprange", "cliprange_value", "vf_coef", "num_ppo_epochs", "metric_for_best_model", "load_best_model_at_end"),
+)
+"""Options of the trainer that change what is learned."""
 USAGE = "%(prog)s --config RECIPE [--option VALUE ...]"
 DESCRIPTION = """A recipe is a YAML file of the options below, without the dashes; those on the command line come on
 top. Example: %(prog)s --config recipes/quickstart.yaml --symbols JNJ --seed 1. The first options say what is traded,
@@ -187,6 +194,14 @@ class Recipe:
     def output(self) -> Path:
         """The folder that the run writes to."""
         return Path(str(self.training.output_dir))
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """All that a run's result depends on but its seed: what counts as one configuration tried."""
+        training = asdict(self.training)
+        learning = {name: training[name] for name in LEARNING if name in training}
+        market = {key: value for key, value in asdict(self.market).items() if key not in ("data", "notes")}
+        return {"market": market, "trading": asdict(self.trading), "policy": asdict(self.policy), "training": learning}
 
     def markets(self, unseen: bool = False) -> dict[str, MarketData]:
         """Read every symbol's data, with `unseen` also those of the symbols that training does not see."""

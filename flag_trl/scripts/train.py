@@ -9,6 +9,7 @@ from pathlib import Path
 from datasets import Dataset
 from transformers.trainer_utils import get_last_checkpoint
 
+from flag_trl.agent import carry_trials, record_trial
 from flag_trl.data import MarketData, Period, episode_dataset, period_window
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.trainer import FlagTrainer
@@ -67,9 +68,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     recipe = read_recipe(argv)
     checkpoint = checkpoint_to_resume(recipe)
     trainer = build_trainer(recipe)
+    counts = trainer.is_world_process_zero()
+    if counts and checkpoint is None:
+        record_trial(recipe.output, recipe.configuration, recipe.market.symbols, recipe.training.seed)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     trainer.save_state()
+    if counts:
+        carry_trials(recipe.output, recipe.market.symbols)
     trainer.end()
 
 

@@ -100,7 +100,8 @@ def market_model(
     lags = int(4 * (y.size / 100) ** (2 / 9))
     fit = OLS(y, np.column_stack([np.ones_like(x), x])).fit(cov_type="HAC", cov_kwds={"maxlags": lags}, use_t=True)
     alpha = _estimate(fit, 0, level)
-    yearly = Estimate(*(periods_per_year * bound for bound in alpha.interval), alpha.p_value)
+    value, low, high = (periods_per_year * bound for bound in alpha.interval)
+    yearly = Estimate(value, low, high, alpha.p_value)
     explained = float(fit.rsquared) if y.std() > 0 else NAN
     return MarketModel(yearly, _estimate(fit, 1, level), explained)
 

@@ -1,0 +1,57 @@
+"""Results of tasks in a folder: written whole or not at all, and read again where nothing changed."""
+
+import json
+import os
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .evaluation import TaskResult
+from .words import clean
+
+RESULT = "result.json"
+
+
+def digest(*parts: Any) -> str:
+    """A short name for settings: equal settings have equal names."""
+    text = json.dumps(clean(list(parts)), sort_keys=True, default=str)
+    return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """A short name for a file's content."""
+    found = blake2b(digest_size=8)
+    with path.open("rb") as content:
+        while block := content.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
+
+
+def save(folder: Path, key: str, result: TaskResult) -> None:
+    """Write a task's tables as Parquet, then what was found and under which settings `key` it was."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in result.tables.items():
+        _replace(folder / f"{name}.parquet", lambda path, table=table: table.to_parquet(path, index=False))
+    record = {"key": key, "figures": clean(result.figures), "words": result.words, "tables": sorted(result.tables)}
+    _replace(folder / RESULT, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
+
+
+def read(folder: Path, key: str) -> TaskResult | None:
+    """What an earlier run found under the same settings; None where there is nothing of the kind."""
+    file = folder / RESULT
+    if not file.is_file():
+        return None
+    record: Mapping[str, Any] = json.loads(file.read_text())
+    if record["key"] != key:
+        return None
+    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in record["tables"]}
+    return TaskResult(record["figures"], tables, record["words"])
+
+
+def _replace(path: Path, write: Any) -> None:
+    partial = path.with_name(path.name + ".partial")
+    write(partial)
+    os.replace(partial, path)

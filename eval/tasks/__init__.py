@@ -1,0 +1,1 @@
+"""One file and one page (`<task>.md`) a task; each has `run(evaluation) -> TaskResult`."""

@@ -1,0 +1,77 @@
+"""Two ways to a policy's opinion on volatility: a linear probe of its states, and a question."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from flag_trl.agent import Agent
+
+from ..baselines.volatility import realised
+from ..evaluation import Evaluation, flat_states
+
+ANSWERS = ("tiny", "small", "medium", "large", "huge")
+TEMPLATE = """{% block system %}You forecast risk. Answer with one word: {{ words | join(", ") }}.{% endblock %}
+{% block user %}{{ market }}
+How large will the price moves of the next HORIZON days be? {{ account }}{% endblock %}
+{% block account %}Answer:{% endblock %}
+"""
+PENALTIES = 10.0 ** np.arange(-1, 7)
+Tell = Callable[[int, int], None]
+
+
+def probe_states(
+    agent: Agent, evaluation: Evaluation, days: Sequence[Any], horizon: int, tell: Tell
+) -> list[np.ndarray]:
+    """Daily variances by ridge regression of log volatility on a flat account's last hidden state.
+
+    Fitted to all symbols' days of the training period, the penalty by generalised cross-validation; one array a
+    symbol, shape (judged days,).
+    """
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    fit = [(d.symbol, int(bar)) for d in days for bar in d.fit]
+    judged = [(d.symbol, int(bar)) for d in days for bar in d.judged]
+    states = agent.hidden(_observations(agent, evaluation, fit + judged, len(evaluation.rules.scheme.actions)), tell)
+    truth = np.concatenate([_log_volatility(evaluation, d.symbol, d.fit, horizon) for d in days])
+    model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(states[: len(fit)], truth)
+    # A probe extrapolates; what it has never seen is cut at the training period's extremes.
+    predicted = np.clip(model.predict(states[len(fit) :]), truth.min(), truth.max())
+    return _per_symbol(np.exp(2 * predicted), days)
+
+
+def ask_volatility(
+    agent: Agent, evaluation: Evaluation, days: Sequence[Any], horizon: int, tell: Tell
+) -> list[np.ndarray]:
+    """Daily variances from the model's own words: the expected rank among five, mapped to volatility on training days.
+
+    The map is isotonic: it may not turn "huge" into less than "tiny", so a model that has the order wrong gains
+    nothing from being fitted.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    fit = [(d.symbol, int(bar)) for d in days for bar in d.fit]
+    judged = [(d.symbol, int(bar)) for d in days for bar in d.judged]
+    with agent.asked({word: word for word in ANSWERS}, TEMPLATE.replace("HORIZON", str(horizon))):
+        shown = _observations(agent, evaluation, fit + judged, len(ANSWERS))
+        table = agent.table(shown, tell)
+        rank = table.probabilities(shown) @ np.arange(len(ANSWERS))
+    truth = np.concatenate([_log_volatility(evaluation, d.symbol, d.fit, horizon) for d in days])
+    model = IsotonicRegression(out_of_bounds="clip").fit(rank[: len(fit)], truth)
+    return _per_symbol(np.exp(2 * model.predict(rank[len(fit) :])), days)
+
+
+def _observations(agent: Agent, evaluation: Evaluation, asked: Sequence[tuple[str, int]], answers: int) -> list[Any]:
+    observer = agent.observer(evaluation.markets, evaluation.rules.fill)
+    return [replace(o, legal=(True,) * answers) for o in flat_states(observer, evaluation.markets, asked)]
+
+
+def _log_volatility(evaluation: Evaluation, symbol: str, bars: np.ndarray, horizon: int) -> np.ndarray:
+    return 0.5 * np.log(np.maximum(realised(evaluation.markets[symbol].close, bars, horizon), 1e-8))
+
+
+def _per_symbol(values: np.ndarray, days: Sequence[Any]) -> list[np.ndarray]:
+    return np.split(values, np.cumsum([len(d.judged) for d in days])[:-1])

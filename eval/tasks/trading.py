@@ -1,0 +1,302 @@
+"""Trading: what the accounts earned, beside what anything else would have."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flag_trl.agent import Decider
+from flag_trl.backtest import Ledger, RandomLegal, always_cash, buy_and_hold, measures, run_backtest
+from flag_trl.data import Period
+from flag_trl.metrics import (
+    confidence_set,
+    probabilistic_sharpe,
+    sharpe_difference,
+    sharpe_interval,
+    sharpe_ratio,
+    superior_ability,
+)
+from flag_trl.observations import Observer
+
+from ..baselines.published import quoted_rows
+from ..baselines.rules import RULES, Follower
+from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult
+from ..words import always, clean, difference_in_words
+
+NAME, TITLE = "trading", "Trading"
+VERSION = "1"
+POOL = "all"
+CONSTANT = "constant exposure"
+
+
+@dataclass(frozen=True)
+class Book:
+    """What one strategy did at one commission: a ledger a symbol, all over one period."""
+
+    strategy: str
+    period: str
+    cost_bps: float
+    ledgers: dict[str, Ledger]
+    run: int | None = None
+
+    @property
+    def returns(self) -> pd.Series:
+        """Daily returns of an equal-weight portfolio of the accounts, on the days that all of them traded."""
+        columns = [
+            pd.Series(ledger.returns, index=ledger.equity["date"].to_numpy()[1:]) for ledger in self.ledgers.values()
+        ]
+        return pd.concat(columns, axis=1, join="inner").mean(axis=1)
+
+
+def run(evaluation: Evaluation) -> TaskResult:
+    """Trade the periods with every strategy at every commission, and compare."""
+    books = list(_books(evaluation))
+    own = [book for book in books if book.cost_bps == evaluation.commission]
+    figures: dict[str, Any] = {"periods": {}, "costs_bps": evaluation.all_costs}
+    comparisons: list[dict[str, Any]] = []
+    words = []
+    for period in evaluation.periods:
+        chosen = {book.strategy: book for book in own if book.period == period.name and book.run is None}
+        rows = _compare(chosen, evaluation)
+        comparisons += [{"period": period.name, **row} for row in rows]
+        random = _random(evaluation, period, chosen[TRAINED])
+        found = {
+            **_across(chosen, evaluation),
+            "random": random,
+            "sampled": _sampled(own, period.name),
+            "transfer_gain": _row(rows, UNTRAINED),
+            "over_constant_exposure": _row(rows, CONSTANT),
+            "over_buy_and_hold": _row(rows, "buy_and_hold"),
+            "after_costs": _after_costs(books, period.name),
+        }
+        figures["periods"][period.name] = clean(found)
+        words += _in_words(period, chosen, found)
+    tables = {
+        "equity": pd.concat([_equity(book) for book in books if book.run is None], ignore_index=True),
+        "measures": pd.DataFrame([row for book in books for row in _measure(book)]),
+        "comparisons": pd.DataFrame(comparisons),
+    }
+    quoted = [row for symbol in evaluation.markets for row in quoted_rows(symbol)]
+    if quoted and any(period.name == "paper_window" for period in evaluation.periods):
+        tables["quoted"] = pd.DataFrame(quoted)
+    return TaskResult(figures, tables, words)
+
+
+def _books(evaluation: Evaluation) -> Sequence[Book]:
+    """Every strategy, greedy at every commission, and policies with drawn actions at the rules' own."""
+    scheme, books = evaluation.rules.scheme, []
+    rules: dict[str, Decider] = {
+        "buy_and_hold": buy_and_hold(scheme),
+        "cash": always_cash(scheme),
+        **{name: Follower(signal, scheme) for name, signal in RULES.items()},
+        **{name: build(evaluation.telling(name)) for name, build in _built(evaluation).items()},
+    }
+    players: dict[str, tuple[Decider, Observer | None]] = {n: evaluation.player(n) for n in evaluation.policies}
+    players.update({name: (decider, None) for name, decider in rules.items()})
+    for place, (name, (decider, observer)) in enumerate(players.items()):
+        evaluation.tell("strategies", place, len(players))
+        for cost in evaluation.all_costs:
+            books += _trade(evaluation, name, decider, observer, cost)
+    longest = max(len(book.returns) for book in books)
+    for name in evaluation.policies:
+        decider, observer = players[name]
+        for draw in range(evaluation.sampled):
+            evaluation.tell(f"{name} policy, drawn actions", draw, evaluation.sampled)
+            uniforms = evaluation.uniforms(draw, longest + 1)
+            books += _trade(evaluation, name, decider, observer, evaluation.commission, uniforms, draw)
+    return books
+
+
+def _built(evaluation: Evaluation) -> Mapping[str, Callable[[Callable[[int, int], None]], Decider]]:
+    """Baselines that take training or an endpoint, each a function of a progress callback."""
+    found: Mapping[str, Callable[[Callable[[int, int], None]], Decider]] = evaluation.options.get("baselines", {})
+    return found
+
+
+def _trade(
+    evaluation: Evaluation,
+    name: str,
+    decider: Decider,
+    observer: Observer | None,
+    cost: float,
+    uniforms: np.ndarray | None = None,
+    draw: int | None = None,
+) -> list[Book]:
+    ledgers = run_backtest(
+        decider, evaluation.markets, evaluation.periods, evaluation.at_cost(cost), uniforms, observer=observer
+    )
+    return [
+        Book(name, period.name, cost, {one.symbol: one for one in ledgers if one.period is period}, draw)
+        for period in evaluation.periods
+    ]
+
+
+def _compare(books: Mapping[str, Book], evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The trained policy's Sharpe ratio less that of every other strategy, paired by day."""
+    own, periods = books[TRAINED].returns, _periods_per_year(evaluation)
+    others = {name: book.returns for name, book in books.items() if name not in (TRAINED, "cash")}
+    others[CONSTANT] = constant_exposure(books[TRAINED], books["buy_and_hold"])
+    rows = []
+    for name, returns in others.items():
+        found = sharpe_difference(own.to_numpy(), returns.to_numpy(), periods, seed=evaluation.seed)
+        rows.append(
+            {
+                "less": name,
+                "difference": found.difference,
+                "low": found.low,
+                "high": found.high,
+                "p_value": found.p_value,
+                "detectable": found.detectable(),
+                "mean_difference_bp": 1e4 * float((own - returns).mean()),
+            }
+        )
+    return rows
+
+
+def constant_exposure(policy: Book, market: Book) -> pd.Series:
+    """Daily returns of the market at the policy's mean weight, without costs.
+
+    What a policy gains over it is timing; what it gains over cash or loses against Buy & Hold may be exposure alone.
+    """
+    weight = np.mean([ledger.equity["weight"].to_numpy()[1:].mean() for ledger in policy.ledgers.values()])
+    closes = [
+        pd.Series(one.equity["close"].to_numpy(), index=one.equity["date"]).pct_change().iloc[1:]
+        for one in market.ledgers.values()
+    ]
+    return float(weight) * pd.concat(closes, axis=1, join="inner").mean(axis=1)
+
+
+def _across(books: Mapping[str, Book], evaluation: Evaluation) -> dict[str, Any]:
+    """Whether any strategy beats Buy & Hold once all were looked at, and how lucky the policy may have been."""
+    returns = {name: book.returns.to_numpy() for name, book in books.items() if name != "cash"}
+    held = returns.pop("buy_and_hold")
+    best = superior_ability(held, returns, seed=evaluation.seed)
+    # One trial more or less says little about luck; the deviation of a Sharpe ratio a period without skill is this.
+    chance = 1 / np.sqrt(len(held))
+    return {
+        "days": len(held),
+        "superior_ability": {"best": best.best, "p_value": best.p_value},
+        "confidence_set": confidence_set({**returns, "buy_and_hold": held}, seed=evaluation.seed),
+        "probabilistic_sharpe": probabilistic_sharpe(returns[TRAINED]),
+        "deflated_sharpe": probabilistic_sharpe(returns[TRAINED], evaluation.trials, chance),
+        "trials": evaluation.trials,
+        "one_action": always(action for ledger in books[TRAINED].ledgers.values() for action in _actions(ledger)),
+        "one_position": {name: _one_position(book) for name, book in books.items()},
+    }
+
+
+def _random(evaluation: Evaluation, period: Period, trained: Book) -> dict[str, Any]:
+    """Where the policy stands among accounts that trade at random."""
+    if not evaluation.random_draws:
+        return {"draws": 0}
+    frames = []
+    for place, (symbol, market) in enumerate(evaluation.markets.items()):
+        evaluation.tell("random trading", place, len(evaluation.markets))
+        decider, accounts = RandomLegal(evaluation.seed + place), [period] * evaluation.random_draws
+        ledgers = run_backtest(decider, {symbol: market}, accounts, evaluation.rules)
+        days = ledgers[0].equity["date"].to_numpy()[1:]
+        frames.append(pd.DataFrame(np.column_stack([ledger.returns for ledger in ledgers]), index=days))
+    own, periods = trained.returns, _periods_per_year(evaluation)
+    pooled = np.mean([frame.loc[own.index].to_numpy() for frame in frames], axis=0)
+    drawn = np.array([sharpe_ratio(column, periods) for column in pooled.T])
+    own_ratio = sharpe_ratio(own.to_numpy(), periods)
+    low, middle, high = np.nanquantile(drawn, [0.025, 0.5, 0.975])
+    return {
+        "draws": evaluation.random_draws,
+        "SR": [middle, low, high],
+        # Which share of random accounts did worse; the policy is one more draw under the null.
+        "percentile": 100 * float(np.mean(drawn <= own_ratio)) if np.isfinite(own_ratio) else None,
+        "p_value": (np.count_nonzero(drawn >= own_ratio) + 1) / (len(drawn) + 1) if np.isfinite(own_ratio) else None,
+    }
+
+
+def _sampled(books: Sequence[Book], period: str) -> dict[str, Any]:
+    """Sharpe ratios of runs with drawn actions: their mean and what the draws alone do to it."""
+    found = {}
+    for name in (TRAINED, UNTRAINED):
+        runs = [book for book in books if book.strategy == name and book.period == period and book.run is not None]
+        if len(runs) > 1:
+            ratios = np.array([sharpe_ratio(run.returns.to_numpy()) for run in runs])
+            mean = np.mean([run.returns.to_numpy() for run in runs], axis=0)
+            found[name] = {
+                "runs": len(runs),
+                "SR": float(np.nanmean(ratios)),
+                "deviation_over_draws": float(np.nanstd(ratios, ddof=1)),
+                "SR_of_mean": [sharpe_ratio(mean), *sharpe_interval(mean)],
+            }
+    return found
+
+
+def _after_costs(books: Sequence[Book], period: str) -> list[dict[str, Any]]:
+    """The trained policy's Sharpe ratio and its difference to Buy & Hold at every commission."""
+    rows = []
+    for cost in dict.fromkeys(book.cost_bps for book in books):
+        at = {b.strategy: b for b in books if b.period == period and b.cost_bps == cost and b.run is None}
+        own, held = at[TRAINED].returns.to_numpy(), at["buy_and_hold"].returns.to_numpy()
+        rows.append(
+            {"cost_bps": cost, "SR": sharpe_ratio(own), "less_buy_and_hold": sharpe_difference(own, held).interval}
+        )
+    return rows
+
+
+def _measure(book: Book) -> list[dict[str, Any]]:
+    """Measures of each account under both conventions, and of the pool where there is more than one."""
+    label = {"strategy": book.strategy, "run": book.run, "period": book.period, "cost_bps": book.cost_bps}
+    rows = []
+    for symbol, ledger in book.ledgers.items():
+        found = measures(ledger)
+        low, high = sharpe_interval(ledger.returns, ledger.periods_per_year) if book.run is None else (None, None)
+        bench = {f"investorbench_{key}": value for key, value in found["investorbench"].items()}
+        rows.append({**label, "symbol": symbol, **found["standard"], "SR_low": low, "SR_high": high, **bench})
+    if len(book.ledgers) > 1:
+        returns = book.returns.to_numpy()
+        low, high = sharpe_interval(returns) if book.run is None else (None, None)
+        rows.append({**label, "symbol": POOL, "SR": sharpe_ratio(returns), "SR_low": low, "SR_high": high})
+    return rows
+
+
+def _equity(book: Book) -> pd.DataFrame:
+    parts = [one.equity.assign(symbol=symbol, period=book.period) for symbol, one in book.ledgers.items()]
+    return pd.concat(parts, ignore_index=True).assign(strategy=book.strategy, cost_bps=book.cost_bps)
+
+
+def _actions(ledger: Ledger) -> list[str]:
+    return [action for action in ledger.equity["action"] if action]
+
+
+def _one_position(book: Book) -> str | None:
+    names = {1: "always long", 0: "always in cash", -1: "always short"}
+    held = [int(p) for ledger in book.ledgers.values() for p in ledger.equity["position"].to_numpy()[1:]]
+    one = always(held)
+    return None if one is None else names[int(one)]
+
+
+def _row(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any] | None:
+    return next((dict(row) for row in rows if row["less"] == name), None)
+
+
+def _periods_per_year(evaluation: Evaluation) -> int:
+    return max(market.periods_per_year for market in evaluation.markets.values())
+
+
+def _in_words(period: Period, books: Mapping[str, Book], found: Mapping[str, Any]) -> list[str]:
+    own, held = books[TRAINED].returns, books["buy_and_hold"].returns
+    growth, market = (100 * float(np.prod(1 + returns.to_numpy()) - 1) for returns in (own, held))
+    first = (
+        f"{period.name} ({period.start} to {period.end}): the trained policy's accounts, in equal parts, ended at "
+        f"{growth:+.1f} %, Buy & Hold at {market:+.1f} %."
+    )
+    one = found["one_position"][TRAINED]
+    if one:
+        first += f" It is {one} by another name: on 95 % of the days or more it holds that."
+    lines = [first]
+    for key, against in (
+        ("transfer_gain", "the same model untrained"),
+        ("over_constant_exposure", "a constant position of its own mean size"),
+        ("over_buy_and_hold", "Buy & Hold"),
+    ):
+        if found[key] is not None:
+            lines.append(difference_in_words("Sharpe ratio", against, found[key]))
+    return lines
