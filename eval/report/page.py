@@ -20,7 +20,7 @@ TITLES = {
     "audit": "Audit",
 }
 TABLES = {
-    "trading": ("comparisons", "measures", "quoted"),
+    "trading": ("comparisons", "measures", "draws", "quoted"),
     "portfolio": ("measures",),
     "events": ("events",),
     "risk": ("scores", "value_at_risk"),

@@ -78,6 +78,13 @@ def run(evaluation: Evaluation) -> TaskResult:
         "measures": pd.DataFrame([row for book in books for row in _measure(book)]),
         "comparisons": pd.DataFrame(comparisons),
     }
+    drawn = [
+        {"period": period, "strategy": name, **row, "SR_of_mean": row["SR_of_mean"][0]}
+        for period, part in figures["periods"].items()
+        for name, row in part["sampled"].items()
+    ]
+    if drawn:
+        tables["draws"] = pd.DataFrame(drawn)
     quoted = [row for symbol in evaluation.markets for row in quoted_rows(symbol)]
     if quoted and any(period.name == "paper_window" for period in evaluation.periods):
         tables["quoted"] = pd.DataFrame(quoted)
