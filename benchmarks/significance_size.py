@@ -5,13 +5,14 @@ python -m benchmarks.significance_size
 Every significance test of `flag_trl.metrics` on data simulated under its null hypothesis, at a nominal 5 %, and on
 data with a planted difference. Returns have Student's t innovations with 6 degrees of freedom and GARCH(1,1) variance,
 and pairs share a market; forecasts' losses have the overlap that their horizon gives them. The right share of
-rejections under the null is 5 %; that of superior ability, conservative by design, at most 5 %.
+rejections under the null is 5 %; that of superior ability and of the deflated Sharpe ratio, conservative by design,
+at most 5 %.
 """
 
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from rich.table import Table
 from benchmarks.command import command_line, write_json
 from benchmarks.machine import machine
 from flag_trl.metrics import (
+    calibration,
     clustered_mean,
     confidence_set,
     coverage_test,
@@ -48,15 +50,20 @@ class Trial(NamedTuple):
 def trials() -> Iterator[Trial]:
     """Every test of the package."""
     for n in (150, 500, 1000):
-        yield Trial("Sharpe difference (Ledoit-Wolf)", n, "2 a year", partial(_sharpe_difference, n))
+        yield Trial("Sharpe difference (Ledoit-Wolf)", n, "2 a year", partial(_sharpe_difference, n, 2.0))
+    yield Trial("the same", 500, "what it says to find at 80 %", partial(_sharpe_difference, 500, None))
     yield Trial("probabilistic Sharpe", 500, "2 a year", partial(_probabilistic, 500, 1))
     yield Trial("deflated Sharpe, best of 20", 500, "3 a year", partial(_probabilistic, 500, 20))
     yield Trial("superior ability, 6 strategies", 500, "best 2 a year ahead", partial(_superior, 500))
     yield Trial("confidence set, 4 strategies", 500, "worst 3 a year behind", partial(_confidence_set, 500))
     yield Trial("alpha (Newey-West)", 250, "2 deviations of its error", partial(_alpha, 250))
     yield Trial("day-clustered mean, 10 a day", 100, "0.3 deviations", partial(_clustered, 100))
-    for horizon, n in ((1, 250), (5, 500), (20, 1000)):
-        yield Trial(f"loss difference, {horizon} ahead", n, "0.3 deviations", partial(_loss_difference, n, horizon))
+    for share, n in ((0.05, 250), (0.5, 250)):
+        name = f"mean event, held 5 bars, {share:.0%} of days"
+        yield Trial(name, n, "0.5 deviations", partial(_overlapping, n, share))
+    for horizon, n in ((1, 250), (5, 145), (5, 500), (20, 300), (20, 1000)):
+        yield Trial(f"loss difference, {horizon} ahead", n, "0.5 deviations", partial(_loss_difference, n, horizon))
+    yield Trial("calibration, 5 stocks a day", 150, "probabilities thrice as far out", partial(_calibration, 150))
     for rate in (0.01, 0.05):
         for part in ("unconditional", "independence", "conditional"):
             planted = "1 after each third" if part == "independence" else "twice as many"
@@ -79,11 +86,18 @@ def garch(rng: Rng, n: int, columns: int) -> np.ndarray:
     return 0.01 * returns
 
 
-def _sharpe_difference(n: int, rng: Rng, planted: int) -> float:
+def _sharpe_difference(n: int, edge: float | None, rng: Rng, planted: int) -> float:
     a, b = _two_policies(rng, n).T
-    return sharpe_difference(
-        a + planted * 2 * 0.01 / np.sqrt(252), b, draws=DRAWS, seed=int(rng.integers(2**31))
-    ).p_value
+    if planted:
+        a = a + (_detectable(n) if edge is None else edge) * 0.01 / np.sqrt(252)
+    return sharpe_difference(a, b, draws=DRAWS, seed=int(rng.integers(2**31))).p_value
+
+
+@cache
+def _detectable(n: int) -> float:
+    """What the test says that it would find with a chance of 80 %, a year, in the mean of samples of its own."""
+    samples = [_two_policies(np.random.default_rng([99, k]), n).T for k in range(100)]
+    return float(np.mean([sharpe_difference(a, b, draws=1).detectable() for a, b in samples]))
 
 
 def _two_policies(rng: Rng, n: int) -> np.ndarray:
@@ -93,10 +107,11 @@ def _two_policies(rng: Rng, n: int) -> np.ndarray:
 
 
 def _probabilistic(n: int, trials: int, rng: Rng, planted: int) -> float:
+    """The best of some trials, deflated as by the suite: with the deviation that chance alone gives."""
     returns = garch(rng, n, trials)
     returns[:, 0] += planted * (3 if trials > 1 else 2) * 0.01 / np.sqrt(252)
-    ratios = returns.mean(0) / returns.std(0)
-    return 1 - probabilistic_sharpe(returns[:, ratios.argmax()], trials, float(ratios.std()) if trials > 1 else 0.0)
+    best = returns[:, (returns.mean(0) / returns.std(0)).argmax()]
+    return 1 - probabilistic_sharpe(best, trials, 1 / np.sqrt(n))
 
 
 def _superior(n: int, rng: Rng, planted: int) -> float:
@@ -128,9 +143,27 @@ def _clustered(days: int, rng: Rng, planted: int) -> float:
 def _loss_difference(n: int, horizon: int, rng: Rng, planted: int) -> float:
     """Losses whose difference is a moving sum over the horizon, as those of overlapping forecasts are."""
     shocks = rng.standard_normal(n + horizon - 1)
-    gap = np.convolve(shocks, np.full(horizon, 1 / np.sqrt(horizon)), "valid") + 0.3 * planted
+    gap = np.convolve(shocks, np.full(horizon, 1 / np.sqrt(horizon)), "valid") + 0.5 * planted
     base = rng.exponential(1.0, n)
     return loss_difference(base + gap, base, horizon).p_value
+
+
+def _overlapping(days: int, share: float, rng: Rng, planted: int) -> float:
+    """An event on some days, whose return over five days has half of its variance from the market."""
+    market = np.convolve(rng.standard_normal(days + 4), np.full(5, 1 / np.sqrt(5)), "valid")
+    chosen = np.flatnonzero(rng.random(days) < share)
+    values = (market[chosen] + rng.standard_normal(len(chosen))) / np.sqrt(2) + 0.5 * planted
+    return clustered_mean(values, chosen, span=5).p_value
+
+
+def _calibration(days: int, rng: Rng, planted: int) -> float:
+    """Probabilities of five stocks a day that rise or fall together half of the time."""
+    truth = rng.uniform(0.3, 0.7, (days, 5))
+    together = rng.random((days, 1)) < 0.5
+    uniform = np.where(together, rng.random((days, 1)), rng.random((days, 5)))
+    said = np.clip(0.5 + (3 if planted else 1) * (truth - 0.5), 0, 1)
+    clusters = np.repeat(np.arange(days), 5)
+    return calibration(said.ravel(), (uniform < truth).ravel(), clusters, draws=DRAWS).p_value
 
 
 def _coverage(n: int, rate: float, part: str, rng: Rng, planted: int) -> float:

@@ -3,6 +3,14 @@
 from dataclasses import dataclass, field
 
 TASKS = ("trading", "portfolio", "events", "risk", "audit")
+OPTIONS = {
+    "trading": ("costs_bps", "sampled", "random_draws", "trials", "mlp_steps", "chat_url", "chat_model"),
+    "portfolio": ("costs_bps", "transfer_symbols", "rebalance_bars"),
+    "events": ("costs_bps", "transfer_symbols", "event_bars"),
+    "risk": ("probe_stride",),
+    "audit": ("costs_bps", "audit_days", "cutoff", "trials"),
+}
+"""Options that a task's result depends on; another task's may change without its being run again."""
 
 
 @dataclass

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flag_trl.accounts import Costs
-from flag_trl.agent import Decider, Policy
+from flag_trl.accounts import Costs, PositionScheme
+from flag_trl.agent import Agent, Decider, Policy
 from flag_trl.backtest import prepared
 from flag_trl.data import MarketData, Period
 from flag_trl.envs import TradingRules
 from flag_trl.observations import Observation, Observer
 
+AT_ONCE = 64
 TRAINED, UNTRAINED = "trained", "untrained"
 Progress = Callable[[str, int, int], None]
 
@@ -78,6 +79,11 @@ class Evaluation:
         return self.rules.costs.commission_bps
 
     @property
+    def periods_per_year(self) -> int:
+        """Bars a year of the pooled accounts, which trade on the days that all markets share."""
+        return min(market.periods_per_year for market in self.markets.values())
+
+    @property
     def all_costs(self) -> list[float]:
         """Every commission at which trading is judged, the rules' own first."""
         return list(dict.fromkeys([self.commission, *map(float, self.costs_bps)]))
@@ -102,11 +108,10 @@ class Evaluation:
 
 
 def flat_states(
-    observer: Observer, markets: Mapping[str, MarketData], asked: Sequence[tuple[str, int]]
+    observer: Observer, markets: Mapping[str, MarketData], asked: Sequence[tuple[str, int]], scheme: PositionScheme
 ) -> list[Observation]:
-    """What a flat account that may do anything is shown, for each (symbol, bar) asked for."""
-    number = {symbol: place for place, symbol in enumerate(sorted(markets))}
-    size = len(asked)
+    """What a flat account is shown, for each (symbol, bar) asked for."""
+    number, size = {symbol: place for place, symbol in enumerate(sorted(markets))}, len(asked)
     raw: dict[str, np.ndarray] = {
         "symbol": np.array([number[symbol] for symbol, _ in asked], dtype=np.int64),
         "bar": np.array([bar for _, bar in asked], dtype=np.int64),
@@ -114,7 +119,7 @@ def flat_states(
         "cash_share": np.ones(size),
         "return_since_entry": np.zeros(size),
         "drawdown": np.zeros(size),
-        "legal": np.ones((size, 1), dtype=np.int8),
+        "legal": scheme.legal_actions(np.zeros(size, dtype=np.int8)).astype(np.int8),
     }
     return observer.observe(raw)
 
@@ -125,23 +130,44 @@ def flat_probabilities(
     asked: Sequence[tuple[str, int]],
     rules: TradingRules,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    masked: bool = True,
 ) -> np.ndarray:
-    """The policy's probabilities for a flat account with no action masked, at each (symbol, bar); shape (n, A)."""
+    """The policy's probabilities for a flat account at each (symbol, bar); shape (n, A).
+
+    Not `masked`, actions that a flat account cannot execute have theirs too: an agent's prompt stays as it is in
+    trading, any other policy is told that all is legal.
+    """
     observer, actions = policy.observer(markets, rules.fill), len(rules.scheme.actions)
-    found, at_once = [], 64
-    for start in range(0, len(asked), at_once):
-        shown = flat_states(observer, markets, asked[start : start + at_once])
-        free = [replace(observation, legal=(True,) * actions) for observation in shown]
-        found.append(policy.decide(free).probabilities)
-        on_progress(min(start + at_once, len(asked)), len(asked))
+    found = []
+    for start in range(0, len(asked), AT_ONCE):
+        shown = flat_states(observer, markets, asked[start : start + AT_ONCE], rules.scheme)
+        if masked:
+            found.append(policy.decide(shown).probabilities)
+        elif isinstance(policy, Agent):
+            found.append(policy.unmasked(shown))
+        else:
+            free = [replace(observation, legal=(True,) * actions) for observation in shown]
+            found.append(policy.decide(free).probabilities)
+        on_progress(min(start + AT_ONCE, len(asked)), len(asked))
     return np.concatenate(found) if found else np.empty((0, actions))
 
 
-def leaning(probabilities: np.ndarray, rules: TradingRules) -> np.ndarray:
-    """How much rather a policy would hold the most than the least: log odds of the two actions, shape (n,).
+def leanings(
+    policy: Policy,
+    markets: Mapping[str, MarketData],
+    asked: Sequence[tuple[str, int]],
+    rules: TradingRules,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> np.ndarray:
+    """How much rather a policy would hold the most than the least, as a flat account with no action masked.
 
-    ``buy`` against ``sell`` where the scheme has these.
+    Log odds of the two actions, ``buy`` against ``sell`` where the scheme has these; shape (n,).
     """
+    return log_odds(flat_probabilities(policy, markets, asked, rules, on_progress, masked=False), rules)
+
+
+def log_odds(probabilities: np.ndarray, rules: TradingRules) -> np.ndarray:
+    """Log odds of holding the most against holding the least, shape (n,)."""
     weights = rules.scheme.target_weight(np.arange(probabilities.shape[1]))
     most, least = int(np.nanargmax(weights)), int(np.nanargmin(weights))
     floored = np.maximum(probabilities, 1e-12)

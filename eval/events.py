@@ -12,7 +12,7 @@ LEAST_NEWS = 3
 
 
 class MarketEvent(NamedTuple):
-    """Something that was known at a bar's decision."""
+    """Something that was known at a bar's decision; `kind` names all that happened, with a plus between them."""
 
     symbol: str
     bar: int
@@ -20,7 +20,7 @@ class MarketEvent(NamedTuple):
 
 
 def events_of(symbol: str, market: MarketData, first: int, stop: int, after_close: bool) -> list[MarketEvent]:
-    """Events of the bars from `first` up to `stop`, as far as each could be known when it was decided on.
+    """Events of the bars from `first` up to `stop`, at most one a bar, as each could be known when it was decided on.
 
     - ``return``: a log return beyond three deviations of the 60 before it.
     - ``news``: three items or more, and beyond the mean plus three deviations of the 60 days before.
@@ -29,18 +29,19 @@ def events_of(symbol: str, market: MarketData, first: int, stop: int, after_clos
     """
     news, filings = _counts(market, after_close)
     scheduled = {event.date for event in market.events if event.known_at < event.date}
-    found = []
     returns = np.diff(np.log(market.close), prepend=np.nan)
+    found = []
     for bar in range(max(first, WINDOW + 1), stop):
         before = slice(bar - WINDOW, bar)
-        if abs(returns[bar]) > DEVIATIONS * returns[before].std(ddof=1):
-            found.append(MarketEvent(symbol, bar, "return"))
-        if news[bar] >= LEAST_NEWS and news[bar] > news[before].mean() + DEVIATIONS * news[before].std(ddof=1):
-            found.append(MarketEvent(symbol, bar, "news"))
-        if filings[bar]:
-            found.append(MarketEvent(symbol, bar, "filing"))
-        if market.dates[bar] in scheduled:
-            found.append(MarketEvent(symbol, bar, "scheduled"))
+        happened = {
+            "return": abs(returns[bar]) > DEVIATIONS * returns[before].std(ddof=1),
+            "news": news[bar] >= LEAST_NEWS
+            and news[bar] > news[before].mean() + DEVIATIONS * news[before].std(ddof=1),
+            "filing": filings[bar] > 0,
+            "scheduled": market.dates[bar] in scheduled,
+        }
+        if any(happened.values()):
+            found.append(MarketEvent(symbol, bar, "+".join(kind for kind, is_so in happened.items() if is_so)))
     return found
 
 

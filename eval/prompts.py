@@ -58,14 +58,23 @@ def later_altered(market: MarketData, bar: int, after_close: bool) -> MarketData
         volume=None if volume is None else np.where(later, 3 * volume + 1, volume),
         texts=tuple(texts),
         events=tuple(event for event in market.events if event.known_at <= cutoff),
-        context=tuple(_beside(other, market.dates[bar]) for other in market.context),
+        context=tuple(_beside(other, cutoff, after_close) for other in market.context),
     )
 
 
-def _beside(market: MarketData, day: np.datetime64) -> MarketData:
-    """A market beside, altered after a day."""
-    bar = int(np.searchsorted(market.dates, day, side="right")) - 1
-    return market if bar < 0 else later_altered(market, bar, after_close=False)
+def all_later_altered(markets: Markets, day: np.datetime64, after_close: bool) -> dict[str, MarketData]:
+    """Every market altered after its last bar up to a day; those that begin later stay."""
+    found = {}
+    for symbol, market in markets.items():
+        bar = int(np.searchsorted(market.dates, day, side="right")) - 1
+        found[symbol] = market if bar < 0 else later_altered(market, bar, after_close)
+    return found
+
+
+def _beside(market: MarketData, cutoff: np.datetime64, after_close: bool) -> MarketData:
+    """A market beside, altered after its last bar that had closed by the cutoff."""
+    bar = int(np.searchsorted(market.dates.astype("datetime64[s]") + market.session_close, cutoff, side="right")) - 1
+    return market if bar < 0 else later_altered(market, bar, after_close)
 
 
 class Delayed:

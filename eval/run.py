@@ -4,41 +4,51 @@ accelerate launch -m eval.run --config recipes/eval/full.yaml --policy FOLDER
 """
 
 import json
+import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from flag_trl.agent import Agent, Policy, count_trials
+from flag_trl.data import MarketData
+from flag_trl.data.altered import WEEKS
 from flag_trl.scripts.backtest import check_training
 from flag_trl.scripts.progress import report_console
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.trainer.preparation import arrange
 
 from . import store
-from .arguments import TASKS, EvalArguments
+from .arguments import OPTIONS, TASKS, EvalArguments
 from .baselines.chat import ChatPolicy
 from .baselines.mlp import train_mlp
 from .evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult
 from .evaluation import Progress as Tell
-from .report import write_report
-from .tasks import audit, events, portfolio, risk, trading
 from .words import clean
 
-MODULES: dict[str, Any] = {"trading": trading, "portfolio": portfolio, "events": events, "risk": risk, "audit": audit}
 WIDE = ("portfolio", "events")
 """Tasks that look at the transfer symbols; the others at what is traded."""
-PACKAGES = ("flag-trl", "torch", "transformers", "trl", "peft", "numpy", "skfolio", "arch", "statsmodels")
+PACKAGES = ("flag-trl", "torch", "transformers", "trl", "peft", "numpy", "pandas", "skfolio", "arch", "statsmodels")
+EXTRAS = {
+    "arch": "arch",
+    "plotly": "plotly",
+    "skfolio": "skfolio",
+    "sklearn": "scikit-learn",
+    "statsmodels": "statsmodels",
+}
 POLICY_FILES = ("agent.json", "policy.json", "policy.safetensors")
+PUBLISHED = ["*.json", "*.jsonl", "*.safetensors"]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -51,18 +61,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     _check(options)
     console = report_console()
     evaluation, about = build(recipe, options)
-    evaluation = replace(evaluation, options={**evaluation.options, "baselines": _baselines(options, evaluation)})
-    wide = _wide(recipe, options, evaluation)
+    about["command"] = shlex.join(["python", "-m", __spec__.name, *(sys.argv[1:] if argv is None else argv)])
+    given = _by_task(recipe, options, evaluation)
+    keys = {name: _key(name, about, options, part) for name, part in given.items()}
     console.print("\n".join(about["conventions"]), style="dim", highlight=False)
-    found: dict[str, TaskResult] = {}
     for name in options.tasks:
-        given = replace(evaluation, markets=wide) if name in WIDE else evaluation
-        found[name], note = _run(name, given, store.digest(about["settings"], MODULES[name].VERSION))
-        console.print(f"\n[bold]{MODULES[name].TITLE}[/bold] [dim]{note}[/dim]", highlight=False)
-        console.print("\n".join(found[name].words), highlight=False)
-    about["seconds"] = round(time.monotonic() - began, 1)
-    _write(recipe.output, about, found)
+        result, note = _run(name, given[name], keys[name])
+        console.print(f"\n[bold]{task(name).TITLE}[/bold] [dim]{note}[/dim]", highlight=False)
+        console.print("\n".join(result.words), highlight=False, markup=False)
+        about["seconds"] = round(time.monotonic() - began, 1)
+        _write(recipe.output, about, keys)
     console.print(f"\n[dim]{recipe.output}/report.html, results.json; {about['seconds']:.0f} s[/dim]", highlight=False)
+
+
+def task(name: str) -> Any:
+    """A task's module; imported when it is asked for, since each brings libraries of its own."""
+    return import_module(f".tasks.{name}", __package__)
 
 
 def build(recipe: Recipe, options: EvalArguments) -> tuple[Evaluation, dict[str, Any]]:
@@ -81,27 +95,30 @@ def build(recipe: Recipe, options: EvalArguments) -> tuple[Evaluation, dict[str,
         costs_bps=options.costs_bps,
         sampled=options.sampled,
         random_draws=options.random_draws,
-        options={**asdict(options), "names": recipe.policy.news_query},
+        options={**asdict(options), "cutoff": _cutoff(recipe, options)},
         trials=trials,
         seed=recipe.training.seed,
         folder=recipe.output,
     )
-    conventions = [
-        *recipe.conventions(agent),
-        *check_training(agent, recipe, periods),
-        f"configurations tried: {trials}",
-    ]
-    shown = {key: value for key, value in asdict(options).items() if key not in ("tasks", "policy")}
-    settings = [identity, asdict(recipe.market), asdict(recipe.trading), shown, recipe.training.seed, trials]
+    evaluation = replace(
+        evaluation, options={**evaluation.options, "baselines": _baselines(recipe, options, evaluation)}
+    )
     about = {
         "policy": options.policy,
         "identity": identity,
-        "command": shlex.join(["python", "-m", "eval.run", *sys.argv[1:]]),
-        "conventions": conventions,
+        "conventions": [
+            *(
+                ["the base model itself is judged: what is called trained has not been"]
+                if UNTRAINED not in policies
+                else []
+            ),
+            *recipe.conventions(agent),
+            *check_training(agent, recipe, periods),
+            f"configurations tried: {trials}",
+        ],
         "periods": {period.name: [str(period.start), str(period.end)] for period in periods},
         "symbols": list(evaluation.markets),
-        "versions": {name: version(name) for name in PACKAGES},
-        "settings": store.digest(settings),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
     return evaluation, about
 
@@ -111,8 +128,8 @@ def _policies(recipe: Recipe, options: EvalArguments) -> tuple[dict[str, Policy]
     if options.policy == UNTRAINED:
         agent = recipe.agent()
         arrange(agent, recipe.training)
-        return {TRAINED: agent}, {"base model": str(recipe.policy.model_name_or_path)}
-    folder = Path(str(options.policy))
+        return {TRAINED: agent}, _identity(agent, None)
+    folder = _folder(str(options.policy))
     agents = {name: Agent.from_pretrained(folder, trained=name == TRAINED) for name in (TRAINED, UNTRAINED)}
     for agent in agents.values():
         agent.observation = recipe.as_altered(agent.observation)
@@ -125,45 +142,89 @@ def _policies(recipe: Recipe, options: EvalArguments) -> tuple[dict[str, Policy]
         and trained.cache.settings == untrained.cache.settings
     ):
         untrained.cache = trained.cache
-    identity = {name: store.file_digest(folder / name) for name in POLICY_FILES if (folder / name).is_file()}
-    return dict(agents), identity
+    return dict(agents), _identity(agents[TRAINED], folder)
 
 
-def _baselines(options: EvalArguments, evaluation: Evaluation) -> dict[str, Any]:
+def _folder(policy: str) -> Path:
+    """Where a trained agent lies: a folder, or what is downloaded of a repository of the Hub, safetensors alone."""
+    if (Path(policy) / "agent.json").is_file():
+        return Path(policy)
+    from huggingface_hub import snapshot_download
+
+    found = Path(snapshot_download(policy, allow_patterns=PUBLISHED))
+    if not (found / "agent.json").is_file():
+        raise SystemExit(f"{policy} holds no trained agent: there is no agent.json in it")
+    return found
+
+
+def _identity(agent: Agent, folder: Path | None) -> dict[str, str]:
+    """Hashes of the adapter's files and of the base model's weights, what is shown, and the words said."""
+    base = Path(str(agent.policy.base_model))
+    files = [folder / name for name in POLICY_FILES] if folder else []
+    files += sorted(base.glob("*.safetensors")) if base.is_dir() else []
+    found = {file.name: store.file_digest(file) for file in files if file.is_file()}
+    found["shown"] = store.digest(asdict(agent.observation), agent.prompts.template, agent.policy.actions.words)
+    return {**found, "base model": str(agent.policy.base_model)}
+
+
+def _cutoff(recipe: Recipe, options: EvalArguments) -> str | None:
+    """The last day that the base model may have read about, moved where the days are."""
+    if options.cutoff is None or recipe.market.counterfactual != "dates":
+        return options.cutoff
+    return str(np.datetime64(options.cutoff) + np.timedelta64(7 * WEEKS, "D"))
+
+
+def _baselines(recipe: Recipe, options: EvalArguments, evaluation: Evaluation) -> dict[str, Any]:
     """What takes training or an endpoint; built when it is first asked, for a result may be there already."""
     found: dict[str, Any] = {}
     if options.mlp_steps:
-        train = (evaluation.train, evaluation.at_cost(evaluation.commission), options.mlp_steps, evaluation.seed)
-        found["mlp_ppo"] = lambda tell: train_mlp(evaluation.markets, *train, tell)
+        seen = {symbol: evaluation.markets[symbol] for symbol in recipe.market.symbols}
+        train = (evaluation.train, evaluation.rules, options.mlp_steps, evaluation.seed)
+        found["mlp_ppo"] = lambda tell: train_mlp(seen, *train, tell)
     if options.chat_url:
-        if not options.chat_model:
-            raise SystemExit("--chat_url: name the model that is to be asked for with --chat_model")
-        assert evaluation.folder is not None
-        seen = evaluation.policies[TRAINED].observation  # type: ignore[attr-defined]
-        answers = evaluation.folder / "chat.jsonl"
-        given = (options.chat_url, options.chat_model, seen, evaluation.rules.scheme, answers)
+        agent = evaluation.policies[TRAINED]
+        assert isinstance(agent, Agent)
+        answers = recipe.output / "chat.jsonl"
+        given = (options.chat_url, str(options.chat_model), agent.observation, evaluation.rules.scheme, answers)
         found["zero_shot_llm"] = lambda tell: ChatPolicy(*given)
     return found
 
 
-def _wide(recipe: Recipe, options: EvalArguments, evaluation: Evaluation) -> Any:
-    """The markets of the transfer symbols; those that are traded where none are named."""
-    if not options.transfer_symbols:
-        return evaluation.markets
-    chosen = replace(recipe.market, symbols=options.transfer_symbols, unseen_symbols=[])
-    return replace(recipe, market=chosen).markets()
+def _by_task(recipe: Recipe, options: EvalArguments, evaluation: Evaluation) -> dict[str, Evaluation]:
+    """What each task works with; some look at the transfer symbols where these are named."""
+    wide: Mapping[str, MarketData] = evaluation.markets
+    if options.transfer_symbols:
+        chosen = replace(recipe.market, symbols=options.transfer_symbols, unseen_symbols=[])
+        wide = replace(recipe, market=chosen).markets()
+    return {name: replace(evaluation, markets=wide) if name in WIDE else evaluation for name in TASKS}
+
+
+def _key(name: str, about: Mapping[str, Any], options: EvalArguments, evaluation: Evaluation) -> str:
+    """A name for all that a task's result depends on."""
+    return store.digest(
+        task(name).VERSION,
+        about["versions"]["flag-trl"],
+        about["identity"],
+        about["periods"],
+        evaluation.trials,
+        evaluation.seed,
+        [str(evaluation.train.start), str(evaluation.train.end)],
+        repr(evaluation.rules),
+        {option: getattr(options, option) for option in OPTIONS[name]},
+        {symbol: store.market_digest(market) for symbol, market in evaluation.markets.items()},
+    )
 
 
 def _run(name: str, evaluation: Evaluation, key: str) -> tuple[TaskResult, str]:
     """A task's result, from an earlier run with the same settings where there is one."""
-    folder = evaluation.folder / name if evaluation.folder else None
-    if folder is not None and (stored := store.read(folder, key)) is not None:
+    assert evaluation.folder is not None
+    folder = evaluation.folder / name
+    if (stored := store.read(folder, key)) is not None:
         return stored, "(found by an earlier run with the same settings)"
     began = time.monotonic()
-    with _telling(MODULES[name].TITLE) as tell:
-        result = MODULES[name].run(replace(evaluation, tell=tell))
-    if folder is not None:
-        store.save(folder, key, result)
+    with _telling(task(name).TITLE) as tell:
+        result = task(name).run(replace(evaluation, tell=tell))
+    store.save(folder, key, result)
     return result, f"{time.monotonic() - began:.0f} s"
 
 
@@ -181,11 +242,15 @@ def _telling(title: str) -> Iterator[Tell]:
         yield tell
 
 
-def _write(folder: Path, about: dict[str, Any], found: dict[str, TaskResult]) -> None:
+def _write(folder: Path, about: dict[str, Any], keys: Mapping[str, str]) -> None:
+    """Results and report of every task that is done under these settings, whichever was asked for this time."""
+    from .report import write_report
+
+    found = {name: result for name, key in keys.items() if (result := store.read(folder / name, key)) is not None}
+    about["settings"] = store.digest(keys)
     tasks = {name: {"figures": clean(result.figures), "words": result.words} for name, result in found.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps({**about, "tasks": tasks}, indent=1) + "\n")
-    write_report(folder / "report.html", about, found)
+    store.replace_text(folder / "results.json", json.dumps({**about, "tasks": tasks}, indent=1) + "\n")
+    write_report(folder / "report.html", about, {name: (task(name).TITLE, result) for name, result in found.items()})
 
 
 def _check(options: EvalArguments) -> None:
@@ -193,13 +258,20 @@ def _check(options: EvalArguments) -> None:
     unknown = sorted(set(options.tasks) - set(TASKS))
     if unknown:
         raise SystemExit(f"tasks: there is no {', '.join(unknown)}; choose among {', '.join(TASKS)}")
-    missing = [name for name in ("arch", "plotly", "skfolio", "statsmodels") if find_spec(name) is None]
+    wanted = {**EXTRAS, **({"stable_baselines3": "stable-baselines3"} if options.mlp_steps else {})}
+    missing = [package for name, package in wanted.items() if find_spec(name) is None]
     if missing:
         raise SystemExit(f"evaluation needs {', '.join(missing)}: pip install 'flag-trl[eval]'")
     if options.policy is None:
         raise SystemExit(f"--policy: name the folder of a trained agent, or {UNTRAINED} for the base model")
-    if options.policy != UNTRAINED and not (Path(options.policy) / "agent.json").is_file():
+    local = Path(options.policy)
+    is_repository = (
+        options.policy.count("/") == 1 and not options.policy.startswith((".", "/")) and not local.parent.is_dir()
+    )
+    if options.policy != UNTRAINED and not (local / "agent.json").is_file() and not is_repository:
         raise SystemExit(f"{options.policy} holds no trained agent; train one, or name another --policy")
+    if options.chat_url and not options.chat_model:
+        raise SystemExit("--chat_url: name the model that is to be asked for with --chat_model")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+from flag_trl.data import MarketData
 
 from .evaluation import TaskResult
 from .words import clean
@@ -30,6 +33,23 @@ def file_digest(path: Path) -> str:
     return found.hexdigest()
 
 
+def market_digest(market: MarketData) -> str:
+    """A short name for all that a market holds."""
+    found = blake2b(digest_size=8)
+    for values in (market.dates, market.open, market.high, market.low, market.close, market.volume):
+        found.update(b"none" if values is None else np.ascontiguousarray(values).tobytes())
+    for text in market.texts:
+        found.update(f"{text.kind} {text.known_at} {text.text}".encode())
+    found.update(repr((market.events, [market_digest(other) for other in market.context])).encode())
+    return found.hexdigest()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, lambda partial: partial.write_text(text))
+
+
 def save(folder: Path, key: str, result: TaskResult) -> None:
     """Write a task's tables as Parquet, then what was found and under which settings `key` it was."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +67,10 @@ def read(folder: Path, key: str) -> TaskResult | None:
     record: Mapping[str, Any] = json.loads(file.read_text())
     if record["key"] != key:
         return None
-    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in record["tables"]}
+    files = {name: folder / f"{name}.parquet" for name in record["tables"]}
+    if not all(path.is_file() for path in files.values()):
+        return None
+    tables = {name: pd.read_parquet(path) for name, path in files.items()}
     return TaskResult(record["figures"], tables, record["words"])
 
 

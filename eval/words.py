@@ -28,6 +28,8 @@ def difference_in_words(measure: str, against: str, row: Mapping[str, Any]) -> s
     if low is None or not np.isfinite(low):
         return text + f"{value:+.2f}; too few days for an interval."
     verdict = "better than chance explains" if low > 0 else "worse than chance explains" if high < 0 else "no telling"
+    if low == high:
+        return text + "0, for day by day the two earned the same."
     least = row.get("detectable")
     power = (
         f"; a true difference below {least:.1f} would mostly have gone unseen" if low <= 0 <= high and least else ""

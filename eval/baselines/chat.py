@@ -4,7 +4,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -25,8 +26,8 @@ BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
 class ChatPolicy:
     """Shows the model what the trained policy is shown, and takes the first legal word of its answer.
 
-    Answers are kept in a file and not asked for again. An answer without a legal word leaves the position as it is;
-    how often that was so stands in `unreadable`.
+    Answers are kept in a file and not asked for again. An answer without a legal word trades nothing where the scheme
+    has such an action, and else goes into cash; how often that was so stands in `unreadable`.
 
     Parameters
     ----------
@@ -46,13 +47,14 @@ class ChatPolicy:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"the endpoint {url!r} is no web address; give one such as http://localhost:8000/v1")
         self._url = url.rstrip("/") + "/chat/completions"
-        self._model, self._observation, self._scheme = model, observation, scheme
+        # What an agent reads as soft tokens stands in the text here.
+        self._observation = replace(observation, numbers="text", chart_bars=0)
+        self._model, self._scheme = model, scheme
         self._weights = scheme.target_weight(np.arange(len(scheme.actions)))
         self._file = Path(answers)
         self._known: dict[str, str] = {}
         if self._file.is_file():
-            entries = [json.loads(line) for line in self._file.read_text().splitlines()]
-            self._known = {entry["prompt"]: entry["answer"] for entry in entries}
+            self._known = dict(_entries(self._file))
         self.unreadable = 0
 
     def observer(self, markets: Markets, fill: Literal["next_open", "same_close"]) -> Observer:
@@ -93,14 +95,24 @@ class ChatPolicy:
 
     def _ask(self, messages: list[dict[str, str]]) -> str:
         asked = {"model": self._model, "messages": messages, "max_tokens": 16, "temperature": 0}
-        headers = {
-            "Content-Type": "application/json",
-            "Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY', '')}",
-        }
-        request = Request(self._url, json.dumps(asked).encode(), headers)
+        request = Request(self._url, json.dumps(asked).encode(), {"Content-Type": "application/json"})
+        key = os.environ.get("OPENAI_API_KEY")
+        if key:
+            # Unlike other headers this one does not follow a redirect elsewhere.
+            request.add_unredirected_header("Authorization", f"Bearer {key}")
         with urlopen(request, timeout=TIMEOUT) as reply:
             found: Any = json.loads(reply.read())
         return str(found["choices"][0]["message"]["content"] or "")
+
+
+def _entries(file: Path) -> Iterator[tuple[str, str]]:
+    """Answers that were kept; a last line that an interruption cut short is left out."""
+    for line in file.read_text().splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        yield entry["prompt"], entry["answer"]
 
 
 def _patiently(ask: Callable[[], str], wait: float = 1.0) -> str:

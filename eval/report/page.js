@@ -45,7 +45,10 @@
     tab.addEventListener("click", () => { show(tab.dataset.key); history.replaceState(null, "", `#${tab.dataset.key}`); });
     tab.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (step) show(tabs[(place + step + tabs.length) % tabs.length].dataset.key, true);
+      if (!step) return;
+      const next = tabs[(place + step + tabs.length) % tabs.length].dataset.key;
+      show(next, true);
+      history.replaceState(null, "", `#${next}`);
     });
   });
 
@@ -78,7 +81,9 @@
   document.querySelectorAll("[data-csv]").forEach((button) => button.addEventListener("click", () => {
     const table = document.getElementById(button.dataset.csv);
     // A cell that a spreadsheet would take for a formula is data here.
-    const quote = (text) => `"${(/^[=@\t\r]|^[+-](?![\d.])/.test(text) ? "'" + text : text).replace(/"/g, '""')}"`;
+    const isNumber = (text) => text.trim() !== "" && Number.isFinite(Number(text));
+    const safe = (text) => (text === "–" ? "" : /^[=+@\t\r-]/.test(text) && !isNumber(text) ? `'${text}` : text);
+    const quote = (text) => `"${safe(text).replace(/"/g, '""')}"`;
     const lines = Array.from(table.rows, (row) => Array.from(row.cells, (cell) => quote(cell.textContent)).join(","));
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([lines.join("\r\n") + "\r\n"], { type: "text/csv" }));

@@ -10,19 +10,13 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from ..evaluation import TaskResult
+from ..store import replace_text
 from .plots import plots_of
 
-TITLES = {
-    "trading": "Trading",
-    "portfolio": "Portfolio optimisation",
-    "events": "Event-driven trading",
-    "risk": "Risk forecasting",
-    "audit": "Audit",
-}
 TABLES = {
     "trading": ("comparisons", "measures", "draws", "quoted"),
     "portfolio": ("measures",),
-    "events": ("events",),
+    "events": ("strategies", "events"),
     "risk": ("scores", "value_at_risk"),
     "audit": ("altered",),
 }
@@ -31,39 +25,45 @@ MOST_ROWS = 400
 VERDICTS = {"passed": "Passed", "caught": "Caught", "open": "Open"}
 
 
-def write_report(path: Path, about: Mapping[str, Any], found: Mapping[str, TaskResult]) -> None:
-    """Write one HTML file that needs nothing beside it."""
-    # A name with a dot would be taken for an attribute by some archive tools; plotly is imported when a page is made.
+def write_report(path: Path, about: Mapping[str, Any], found: Mapping[str, tuple[str, TaskResult]]) -> None:
+    """Write one HTML file that needs nothing beside it.
+
+    Parameters
+    ----------
+    path : path
+    about : mapping
+        Policy, command, conventions, versions and hashes.
+    found : mapping of str to (str, TaskResult)
+        By task its title and what it found.
+    """
     from plotly.offline import get_plotlyjs
 
     environment = Environment(autoescape=select_autoescape(default=True), undefined=StrictUndefined)
     template = environment.from_string(files(__package__).joinpath("page.html.jinja").read_text())
-    sections = [_section(name, result) for name, result in found.items()]
+    sections = [_section(name, title, result) for name, (title, result) in found.items()]
     plots = {section["key"]: section.pop("plots") for section in sections}
     page = template.render(
         about=about,
         sections=sections,
-        answers=_answers(found.get("audit")),
+        answers=found["audit"][1].figures["answers"] if "audit" in found else [],
         verdicts=VERDICTS,
         plots=_embedded(plots),
         script=files(__package__).joinpath("page.js").read_text(),
         style=files(__package__).joinpath("page.css").read_text(),
         plotly=get_plotlyjs(),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(page)
-    partial.replace(path)
+    replace_text(path, page)
 
 
-def _section(name: str, result: TaskResult) -> dict[str, Any]:
+def _section(name: str, title: str, result: TaskResult) -> dict[str, Any]:
+    plots = plots_of(name, result)
     shown = [(key, result.tables[key]) for key in TABLES[name] if key in result.tables]
     return {
         "key": name,
-        "title": TITLES[name],
+        "title": title,
         "words": result.words,
-        "plots": plots_of(name, result),
-        "count": len(plots_of(name, result)),
+        "plots": plots,
+        "plot_titles": [plot["title"] for plot in plots],
         "tables": [_table(f"{name}-{key}", key, table) for key, table in shown],
     }
 
@@ -91,10 +91,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, pd.Timestamp):
         return str(value.date())
     return str(value)
-
-
-def _answers(audit: TaskResult | None) -> list[Mapping[str, Any]]:
-    return [] if audit is None else list(audit.figures["answers"])
 
 
 def _embedded(value: Any) -> str:

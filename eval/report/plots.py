@@ -1,6 +1,6 @@
 """Pictures of what the tasks found, as plotly's own JSON; the page gives them its colours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,19 @@ import pandas as pd
 from ..evaluation import TRAINED, UNTRAINED, TaskResult
 
 Figure = dict[str, Any]
+MOST_ACCOUNTS = 16
 LINES = (TRAINED, UNTRAINED, "buy_and_hold", "cash")
 
 
 def plots_of(task: str, result: TaskResult) -> list[Figure]:
     """The pictures of one task; none for one that was not run."""
-    makers = {"trading": _trading, "portfolio": _portfolio, "events": _events, "risk": _risk, "audit": _audit}
+    makers: Mapping[str, Callable[[TaskResult], list[Figure]]] = {
+        "trading": _trading,
+        "portfolio": _portfolio,
+        "events": _events,
+        "risk": _risk,
+        "audit": _audit,
+    }
     return makers[task](result) if result.tables else []
 
 
@@ -26,7 +33,11 @@ def _trading(result: TaskResult) -> list[Figure]:
         by_strategy = {str(name): rows for name, rows in group.groupby("strategy", sort=False)}
         found.append(_equity_plot(place, by_strategy))
         found.append(_position_plot(place, by_strategy[TRAINED]))
-    return [*found[:8], forest("Sharpe ratio: trained less ...", result.tables["comparisons"], "less", "period")]
+    # A page with a hundred pictures loads slowly; the tables beside it have every account.
+    return [
+        *found[:MOST_ACCOUNTS],
+        forest("Sharpe ratio: trained less ...", result.tables["comparisons"], "less", "period"),
+    ]
 
 
 def _equity_plot(place: str, by_strategy: Mapping[str, pd.DataFrame]) -> Figure:
@@ -81,7 +92,7 @@ def _portfolio(result: TaskResult) -> list[Figure]:
             trace = {**_line(rows["date"], growth), "name": str(name), "visible": True if shown else "legendonly"}
             traces.append(trace)
         layout = {"yaxis": {"title": {"text": "value, start = 100"}}}
-        found.append({"title": f"{period}: portfolios, rebalanced monthly", "data": traces, "layout": layout})
+        found.append({"title": f"{period}: portfolios", "data": traces, "layout": layout})
     compared = [
         {"less": name, "period": period, **row}
         for period, part in result.figures["periods"].items()

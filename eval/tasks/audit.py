@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from flag_trl.agent import Agent, Policy
-from flag_trl.backtest import Ledger, buy_and_hold, run_backtest
-from flag_trl.data import name_stand_in
+from flag_trl.agent import Agent, Decider, Policy
+from flag_trl.backtest import Ledger, buy_and_hold, prepared, run_backtest
+from flag_trl.data import COMPANY, name_stand_in
+from flag_trl.envs import TradingRules
 from flag_trl.metrics import calibration, clustered_mean, market_model, sharpe_difference, sharpe_ratio
+from flag_trl.observations import Observer
 
-from ..evaluation import TRAINED, Evaluation, TaskResult, flat_probabilities
-from ..prompts import ALTERATIONS, EVIDENCE, Delayed, later_altered
+from ..evaluation import TRAINED, Evaluation, TaskResult, flat_probabilities, log_odds
+from ..pool import closes, pooled
+from ..prompts import ALTERATIONS, EVIDENCE, Delayed, all_later_altered
 from ..words import always, clean
 
 NAME, TITLE = "audit", "Audit"
@@ -22,6 +25,9 @@ LEAK = 1e-3
 """Batches of another composition move probabilities by less; what a later row moves by more was seen."""
 NAME_FLIPS = 0.10
 LEAK_DAYS = 12
+
+
+Player = tuple[Decider, Observer | None]
 
 
 class Answer(NamedTuple):
@@ -41,15 +47,16 @@ def run(evaluation: Evaluation) -> TaskResult:
     """Ask every question of the trained policy."""
     policy = evaluation.policies[TRAINED]
     asked = days_of(evaluation)
-    ledgers = _trade(evaluation, policy)
+    player = evaluation.player(TRAINED)
+    ledgers = _trade(evaluation, player)
     effects = altered_decisions(policy, evaluation, asked)
     answers = [
         looks_ahead(policy, evaluation, asked),
         one_sided(ledgers),
         goes_by_the_name(effects),
         after_the_cutoff(evaluation),
-        survives(policy, evaluation, ledgers),
-        exposure(ledgers),
+        survives(policy, player, evaluation, ledgers),
+        exposure(ledgers, evaluation),
         calibrated(policy, evaluation),
         tries(evaluation),
     ]
@@ -69,7 +76,7 @@ def days_of(evaluation: Evaluation) -> list[tuple[str, int]]:
         for symbol, market in evaluation.markets.items()
         for bar in range(*market.index_range(period.start, period.end))[:-1]
     ]
-    wanted = int(evaluation.options.get("audit_days", 60))
+    wanted = max(1, int(evaluation.options.get("audit_days", 60)))
     return [every[k] for k in np.unique(np.linspace(0, len(every) - 1, wanted).round().astype(int))]
 
 
@@ -80,7 +87,7 @@ def looks_ahead(policy: Policy, evaluation: Evaluation, asked: Sequence[tuple[st
     moved = []
     for place, (symbol, bar) in enumerate(chosen):
         evaluation.tell("later rows altered", place, len(chosen))
-        other = {**evaluation.markets, symbol: later_altered(evaluation.markets[symbol], bar, after_close)}
+        other = all_later_altered(evaluation.markets, evaluation.markets[symbol].dates[bar], after_close)
         pair = [flat_probabilities(policy, m, [(symbol, bar)], evaluation.rules) for m in (evaluation.markets, other)]
         moved.append(float(np.abs(pair[0] - pair[1]).max()))
     leaks = sum(change > LEAK for change in moved)
@@ -115,13 +122,13 @@ _POSITIONS = {"long": 1, "flat": 0, "short": -1}
 def altered_decisions(policy: Policy, evaluation: Evaluation, asked: Sequence[tuple[str, int]]) -> pd.DataFrame:
     """One row a day and alteration: how far the probabilities moved (total variation), and whether the choice did."""
     markets, rules = evaluation.markets, evaluation.rules
-    names = list(evaluation.options.get("names", ()))
+    names = list(policy.observation.news_query) if isinstance(policy, Agent) else []
     before = flat_probabilities(policy, markets, asked, rules)
     rows = []
     for place, (name, alter) in enumerate(ALTERATIONS.items()):
         evaluation.tell("prompts altered", place, len(ALTERATIONS))
         other = {symbol: alter(market, names, evaluation.seed) for symbol, market in markets.items()}
-        if name in ("news shuffled",) and not any(market.texts for market in markets.values()):
+        if name == "news shuffled" and not any(market.texts for market in markets.values()):
             continue
         after = flat_probabilities(_looking_for(policy, name), other, asked, rules)
         distance = np.abs(after - before).sum(axis=1) / 2
@@ -135,10 +142,12 @@ def altered_decisions(policy: Policy, evaluation: Evaluation, asked: Sequence[tu
 
 def _looking_for(policy: Policy, alteration: str) -> Policy:
     """The policy; an agent that looks for a company's name looks for its stand-in where names are replaced."""
-    if alteration != "names replaced" or not isinstance(policy, Agent) or not policy.observation.news_query:
+    if not isinstance(policy, Agent) or not policy.observation.news_query:
         return policy
-    renamed = replace(policy.observation, news_query=tuple(map(name_stand_in, policy.observation.news_query)))
-    return Agent(policy.policy, renamed, policy.prompts.template)
+    asked = policy.observation.news_query
+    stand_ins = {"names replaced": tuple(map(name_stand_in, asked)), "anonymised": (COMPANY,)}
+    shown = replace(policy.observation, news_query=stand_ins.get(alteration, asked))
+    return Agent(policy.policy, shown, policy.prompts.template)
 
 
 def goes_by_the_name(effects: pd.DataFrame) -> Answer:
@@ -172,44 +181,43 @@ def after_the_cutoff(evaluation: Evaluation) -> Answer:
     return Answer("cutoff", question, "caught" if early else "passed", finding, {"after": late, "before": early})
 
 
-def survives(policy: Policy, evaluation: Evaluation, ledgers: Sequence[Ledger]) -> Answer:
+def survives(policy: Policy, player: Player, evaluation: Evaluation, ledgers: Sequence[Ledger]) -> Answer:
     """The Sharpe ratio less Buy & Hold's with costs, with a day's delay, and with orders at the next open."""
-    hold = _trade(evaluation, buy_and_hold(evaluation.rules.scheme))
-    held = _pooled(hold)
-    ways: dict[str, pd.Series] = {"as traded": _pooled(ledgers)}
-    costly = replace(evaluation, rules=evaluation.at_cost(max(evaluation.all_costs)))
-    ways[f"{max(evaluation.all_costs):g} bp commission"] = _pooled(_trade(costly, policy))
-    ways["a day late"] = _pooled(_trade(evaluation, Delayed(policy)))
-    opens = all(market.open is not None for market in evaluation.markets.values())
-    if evaluation.rules.fill == "same_close" and opens:
-        later = replace(evaluation, rules=replace(evaluation.rules, fill="next_open"))
-        ways["orders at the next open"] = _pooled(_trade(later, policy))
+    years, hold = evaluation.periods_per_year, (buy_and_hold(evaluation.rules.scheme), None)
+    held = pooled(_trade(evaluation, hold))
+    dearest = max(evaluation.all_costs)
+    late = Delayed(policy)
+    ways = {
+        "as traded": pooled(ledgers),
+        f"{dearest:g} bp commission": pooled(_trade(evaluation, player, evaluation.at_cost(dearest))),
+        "a day late": pooled(_trade(evaluation, _prepared(late, evaluation))),
+    }
+    if evaluation.rules.fill == "same_close" and all(m.open is not None for m in evaluation.markets.values()):
+        # What was known at the close decides; the order fills at the next open.
+        later = replace(evaluation.rules, fill="next_open")
+        ways["orders at the next open"] = pooled(_trade(evaluation, player, later))
     rows: dict[str, Any] = {}
     for name, returns in ways.items():
         days = returns.index.intersection(held.index)
-        test = sharpe_difference(returns[days].to_numpy(), held[days].to_numpy())
-        rows[name] = {"SR": sharpe_ratio(returns.to_numpy()), "less_buy_and_hold": test.interval}
+        test = sharpe_difference(returns[days].to_numpy(), held[days].to_numpy(), years)
+        rows[name] = {"SR": sharpe_ratio(returns.to_numpy(), years), "less_buy_and_hold": test.interval}
     base, low, _ = rows["as traded"]["less_buy_and_hold"]
     listed = "; ".join(f"{name} {_signed(row['less_buy_and_hold'][0])}" for name, row in rows.items())
     question = "Does what it gains on Buy & Hold survive costs, a day's delay, other fills?"
     if not np.isfinite(low) or low <= 0:
-        return Answer(
-            "survives", question, "open", f"There is no gain to lose. Differences of the Sharpe ratio: {listed}.", rows
-        )
+        finding = f"There is no gain to lose. Differences of the Sharpe ratio: {listed}."
+        return Answer("survives", question, "open", finding, rows)
     lost = [name for name, row in rows.items() if not row["less_buy_and_hold"][0] > 0.5 * base]
-    verdict = "caught" if lost else "passed"
-    return Answer(
-        "survives", question, verdict, f"{'No' if lost else 'Yes'}. Differences of the Sharpe ratio: {listed}.", rows
-    )
+    finding = f"{'No' if lost else 'Yes'}. Differences of the Sharpe ratio: {listed}."
+    return Answer("survives", question, "caught" if lost else "passed", finding, rows)
 
 
-def exposure(ledgers: Sequence[Ledger]) -> Answer:
+def exposure(ledgers: Sequence[Ledger], evaluation: Evaluation) -> Answer:
     """How much of the return is the market's."""
-    own = _pooled(ledgers)
-    market = pd.concat(
-        [pd.Series(one.equity["close"].to_numpy(), index=one.equity["date"]).pct_change() for one in ledgers], axis=1
-    )
-    found = market_model(own.to_numpy(), market.mean(axis=1).loc[own.index].to_numpy())
+    own = pooled(ledgers)
+    by_period = [[one for one in ledgers if one.period is period] for period in evaluation.periods]
+    market = pd.concat([closes(part).mean(axis=1) for part in by_period])
+    found = market_model(own.to_numpy(), market.loc[own.index].to_numpy(), evaluation.periods_per_year)
     alpha, beta = found.alpha, found.beta
     finding = (
         f"Beta {beta.value:.2f} [{beta.low:.2f}, {beta.high:.2f}], alpha {100 * alpha.value:+.1f} % a year "
@@ -229,18 +237,18 @@ def calibrated(policy: Policy, evaluation: Evaluation) -> Answer:
             for bar in range(*market.index_range(period.start, period.end))[:-1]:
                 asked.append((symbol, bar))
                 rose.append(market.close[bar + 1] > market.close[bar])
-    evaluation.tell("calibration", 0, 1)
-    probabilities = flat_probabilities(policy, evaluation.markets, asked, evaluation.rules)
-    weights = evaluation.rules.scheme.target_weight(np.arange(probabilities.shape[1]))
-    buy, sell = probabilities[:, int(np.nanargmax(weights))], probabilities[:, int(np.nanargmin(weights))]
-    both = buy + sell
-    given = np.divide(buy, both, out=np.full_like(buy, 0.5), where=both > 0)
-    found = calibration(given, rose, seed=evaluation.seed)
-    good = found.ece <= 2 * found.ece_by_chance
+    tell = evaluation.telling("calibration")
+    odds = log_odds(
+        flat_probabilities(policy, evaluation.markets, asked, evaluation.rules, tell, False), evaluation.rules
+    )
+    given = 1 / (1 + np.exp(-odds))
+    days = np.array([evaluation.markets[symbol].dates[bar] for symbol, bar in asked])
+    found = calibration(given, rose, days, seed=evaluation.seed)
+    good = found.p_value > 0.05
     finding = (
-        f"{'Within chance' if good else 'No'}: expected calibration error {found.ece:.3f}; exact probabilities would "
-        f"be charged {found.ece_by_chance:.3f} for so few days. The share of rises was {np.mean(rose):.2f}, its mean "
-        f"probability {given.mean():.2f}."
+        f"{'Within chance' if good else 'No'} (p = {found.p_value:.3f}): expected calibration error {found.ece:.3f}; "
+        f"exact probabilities would be charged {found.ece_by_chance:.3f} for so few days. The share of rises was "
+        f"{np.mean(rose):.2f}, its mean probability {given.mean():.2f}."
     )
     question = "Does P(buy | buy or sell) mean what it says?"
     return Answer("calibrated", question, "passed" if good else "caught", finding, vars(found))
@@ -257,19 +265,15 @@ def tries(evaluation: Evaluation) -> Answer:
     return Answer("tries", "How many configurations were tried?", "open", finding, {"trials": n})
 
 
-def _trade(evaluation: Evaluation, policy: Any) -> list[Ledger]:
-    return run_backtest(
-        policy, evaluation.markets, evaluation.periods, evaluation.rules, on_progress=evaluation.telling("trading")
-    )
+def _prepared(policy: Policy, evaluation: Evaluation) -> Player:
+    """A policy's decisions on the judged days, computed once."""
+    told = evaluation.telling("a day late")
+    return prepared(policy, evaluation.markets, evaluation.periods, evaluation.rules, told)
 
 
-def _pooled(ledgers: Sequence[Ledger]) -> pd.Series:
-    """Daily returns in equal parts over symbols, the periods one after another."""
-    parts: dict[str, list[pd.Series]] = {}
-    for one in ledgers:
-        days = one.equity["date"].to_numpy()[1:]
-        parts.setdefault(one.symbol, []).append(pd.Series(one.returns, index=days))
-    return pd.concat([pd.concat(rows) for rows in parts.values()], axis=1, join="inner").mean(axis=1)
+def _trade(evaluation: Evaluation, player: Player, rules: TradingRules | None = None) -> list[Ledger]:
+    decider, observer = player
+    return run_backtest(decider, evaluation.markets, evaluation.periods, rules or evaluation.rules, observer=observer)
 
 
 def _signed(value: float) -> str:

@@ -10,7 +10,7 @@ from flag_trl.data import MarketData, Period
 from flag_trl.metrics import clustered_mean
 
 from ..baselines.sentiment import lexicon_scores
-from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult, flat_probabilities, leaning
+from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult, leanings
 from ..events import MarketEvent, events_of
 from ..words import clean
 
@@ -19,7 +19,8 @@ VERSION = "1"
 UP, DOWN = 0.0055, -0.005
 """StockNet's labels (Xu and Cohen 2018): a day's return from the first on is a rise, from the second down a fall."""
 ESTIMATION = (130, 10)
-"""The normal return of an event is estimated on bars from 130 to 11 before it (MacKinlay 1997)."""
+"""What is normal for a stock is estimated on the returns of bars from 130 to 11 before the event (MacKinlay 1997)."""
+CONSTANT = "constant exposure"
 
 
 def run(evaluation: Evaluation) -> TaskResult:
@@ -30,24 +31,52 @@ def run(evaluation: Evaluation) -> TaskResult:
         return TaskResult({"events": 0}, {}, ["There was no event in the periods."])
     table = _positions(evaluation, found)
     table["return"], table["abnormal"], table["next_day"] = _outcomes(evaluation, found, bars).T
-    cost = 2 * (evaluation.commission + evaluation.rules.costs.slippage_bps) / 1e4
-    names = [name for name in table.columns if name.startswith("position ")]
-    rows = [_judge(table, name.removeprefix("position "), cost) for name in names]
-    kinds = table["kind"].value_counts().to_dict()
-    comparisons = {against: _difference(table, TRAINED, against, cost) for against in (UNTRAINED, "always long")}
+    table["day"] = _day_numbers(evaluation, table["date"].to_numpy())
+    names = [name.removeprefix("position ") for name in table.columns if name.startswith("position ")]
+    rows = [
+        {"strategy": name, "cost_bps": cost, **_judge(table, name, _round_trip(evaluation, cost), bars)}
+        for cost in evaluation.all_costs
+        for name in names
+    ]
+    cost = _round_trip(evaluation, evaluation.commission)
+    against = {other: _difference(table, TRAINED, other, cost, bars) for other in (UNTRAINED, CONSTANT, "always long")}
     figures = {
         "events": len(table),
         "days": int(table["date"].nunique()),
-        "kinds": kinds,
+        "kinds": table["kind"].value_counts().to_dict(),
         "held_bars": bars,
-        "strategies": {row.pop("strategy"): row for row in rows},
-        "trained_less": {against: row for against, row in comparisons.items() if row},
+        "strategies": {row["strategy"]: row for row in rows if row["cost_bps"] == evaluation.commission},
+        "trained_less": {other: row for other, row in against.items() if row},
+        "random": _random(table, cost, evaluation),
     }
-    return TaskResult(clean(figures), {"events": table}, _in_words(clean(figures)))
+    tables = {"strategies": pd.json_normalize([clean(_flat(row)) for row in rows]), "events": table}
+    return TaskResult(clean(figures), tables, _in_words(clean(figures)))
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose intervals are three columns each."""
+    found = {}
+    for key, value in row.items():
+        if isinstance(value, tuple):
+            found.update(zip((key, f"{key}_low", f"{key}_high"), value, strict=True))
+        else:
+            found[key] = value
+    return found
+
+
+def _round_trip(evaluation: Evaluation, commission_bps: float) -> float:
+    """Cost of opening and closing a position, as a fraction of it."""
+    return 2 * (commission_bps + evaluation.rules.costs.slippage_bps) / 1e4
+
+
+def _day_numbers(evaluation: Evaluation, dates: np.ndarray) -> np.ndarray:
+    """The place of each date among all days on which any market traded."""
+    calendar = np.unique(np.concatenate([market.dates for market in evaluation.markets.values()]))
+    return np.searchsorted(calendar, dates.astype("datetime64[D]"))
 
 
 def events_in(evaluation: Evaluation, period: Period, bars: int) -> list[MarketEvent]:
-    """The period's events whose outcome is known before it ends; of several kinds on a day, each counts."""
+    """The period's events whose outcome is known before it ends."""
     after_close = evaluation.rules.fill == "next_open"
     found = []
     for symbol, market in evaluation.markets.items():
@@ -63,22 +92,16 @@ def _positions(evaluation: Evaluation, found: Sequence[MarketEvent]) -> pd.DataF
     table["date"] = [markets[e.symbol].dates[e.bar] for e in found]
     asked = [(e.symbol, e.bar) for e in found]
     for name, policy in evaluation.policies.items():
-        probabilities = flat_probabilities(
-            policy,
-            markets,
-            asked,
-            evaluation.rules,
-            evaluation.telling(f"{name} policy, events"),
-        )
-        table[f"leaning {name}"] = leaning(probabilities, evaluation.rules)
-        table[f"position {name}"] = np.sign(table[f"leaning {name}"]).astype(int)
-    table["position always long"] = 1
+        tell = evaluation.telling(f"{name} policy, events")
+        table[f"leaning {name}"] = leanings(policy, markets, asked, evaluation.rules, tell)
+        table[f"position {name}"] = np.sign(table[f"leaning {name}"])
+    table[f"position {CONSTANT}"] = table[f"position {TRAINED}"].mean()
+    table["position always long"] = 1.0
     moved = [markets[e.symbol].close[e.bar] / markets[e.symbol].close[e.bar - 1] - 1.0 for e in found]
-    table["position drift continuation"] = np.sign(moved).astype(int)
+    table["position drift continuation"] = np.sign(moved)
     scores = lexicon_scores(markets, asked, evaluation.rules.fill == "next_open")
     if scores is not None:
-        table["position sentiment lexicon"] = np.sign(scores).astype(int)
-    table["position random"] = np.random.default_rng(evaluation.seed).choice([-1, 1], len(found))
+        table["position sentiment lexicon"] = np.sign(scores)
     return table
 
 
@@ -96,8 +119,7 @@ def _outcomes(evaluation: Evaluation, found: Sequence[MarketEvent], bars: int) -
 def _entry(market: MarketData, bar: int, fill: str) -> float:
     if fill == "same_close":
         return float(market.close[bar])
-    assert market.open is not None
-    return float(market.open[bar + 1])
+    return float(market.open[bar + 1])  # type: ignore[index]  # The environment refuses data without opens.
 
 
 def _next_day(market: MarketData, bar: int) -> float:
@@ -106,43 +128,53 @@ def _next_day(market: MarketData, bar: int) -> float:
 
 
 def _normal(evaluation: Evaluation, event: MarketEvent, bars: int) -> float:
-    """What the market model of the bars before the event expects over the bars held.
+    """What the market model of the bars before the event expects from the fill to the end.
 
-    The market is the first that stands beside it, else the mean of the other symbols, else the stock's own mean.
+    The market is the first that stands beside the stock, else the mean of the other symbols, else there is none and
+    the stock's own mean is what is normal.
     """
-    market = evaluation.markets[event.symbol]
+    market, fill = evaluation.markets[event.symbol], evaluation.rules.fill
     far, near = ESTIMATION
-    days = market.dates[event.bar - far : event.bar + bars + 1]
-    own = _returns(market, days)
+    days = market.dates[event.bar - far - 1 : event.bar - near]
+    own = (
+        np.diff(market.close[event.bar - far - 1 : event.bar - near])
+        / market.close[event.bar - far - 1 : event.bar - near - 1]
+    )
     beside = market.context[:1] or tuple(m for s, m in evaluation.markets.items() if s != event.symbol)
-    before = slice(0, far - near)
-    if not beside:
-        return float(own[before].mean()) * bars
-    index = np.mean([_returns(other, days) for other in beside], axis=0)
-    usual = np.isfinite(own[before]) & np.isfinite(index[before])
-    if usual.sum() < 30:
-        return float(np.nanmean(own[before])) * bars
-    slope, level = np.polyfit(index[before][usual], own[before][usual], 1)
-    return float(np.nansum(level + slope * index[-bars:]))
+    last = market.dates[event.bar + bars]
+    earned = [x for other in beside if np.isfinite(x := _earned(other, market.dates[event.bar], last, fill))]
+    index = np.array([_returns(other, days) for other in beside])
+    known = index[:, np.isfinite(index).all(axis=0)] if len(index) else index
+    if not earned or known.shape[1] < 30:
+        return float(own.mean()) * bars
+    slope, level = np.polyfit(known.mean(axis=0), own[np.isfinite(index).all(axis=0)], 1)
+    return float(level * bars + slope * np.mean(earned))
+
+
+def _earned(market: MarketData, day: np.datetime64, last: np.datetime64, fill: str) -> float:
+    """What a market beside returned from an order of `day` to `last`; nan where it did not trade then."""
+    start, stop = (int(np.searchsorted(market.dates, d, side="right")) - 1 for d in (day, last))
+    if start < 0 or stop <= start:
+        return float("nan")
+    entry = market.open[start + 1] if fill == "next_open" and market.open is not None else market.close[start]
+    return float(market.close[stop] / entry - 1.0)
 
 
 def _returns(market: MarketData, days: np.ndarray) -> np.ndarray:
     """Simple returns between the given days; nan where the market did not trade on both."""
-    place = np.searchsorted(market.dates, days)
-    inside = place < len(market)
-    known = inside & (market.dates[np.minimum(place, len(market) - 1)] == days)
-    close = np.where(known, market.close[np.minimum(place, len(market) - 1)], np.nan)
+    place = np.minimum(np.searchsorted(market.dates, days), len(market) - 1)
+    close = np.where(market.dates[place] == days, market.close[place], np.nan)
     return close[1:] / close[:-1] - 1.0
 
 
-def _judge(table: pd.DataFrame, strategy: str, cost: float) -> dict[str, Any]:
+def _judge(table: pd.DataFrame, strategy: str, cost: float, bars: int) -> dict[str, Any]:
     """What one strategy earned an event, and how well it told rises from falls."""
-    position, days = table[f"position {strategy}"].to_numpy(), table["date"].to_numpy()
+    position, days = table[f"position {strategy}"].to_numpy(), table["day"].to_numpy()
     earned = position * table["return"].to_numpy() - np.abs(position) * cost
     taken = position != 0
-    net, abnormal = clustered_mean(1e4 * earned, days), clustered_mean(1e4 * position * table["abnormal"], days)
+    net = clustered_mean(1e4 * earned, days, bars)
+    abnormal = clustered_mean(1e4 * position * table["abnormal"].to_numpy(), days, bars)
     return {
-        "strategy": strategy,
         "mean_bp": net.interval,
         "p_value": net.p_value,
         "abnormal_bp": abnormal.interval,
@@ -162,14 +194,24 @@ def mcc(position: np.ndarray, next_day: np.ndarray) -> float | None:
     return (tp * tn - fp * fn) / divisor if divisor else None
 
 
-def _difference(table: pd.DataFrame, one: str, other: str, cost: float) -> dict[str, Any] | None:
+def _difference(table: pd.DataFrame, one: str, other: str, cost: float, bars: int) -> dict[str, Any] | None:
     """What one strategy earned an event more than another, in basis points."""
     if f"position {other}" not in table:
         return None
     gap = table[f"position {one}"] - table[f"position {other}"]
     paid = cost * (table[f"position {one}"].abs() - table[f"position {other}"].abs())
-    found = clustered_mean(1e4 * (gap * table["return"] - paid), table["date"].to_numpy())
+    found = clustered_mean(1e4 * (gap * table["return"] - paid).to_numpy(), table["day"].to_numpy(), bars)
     return {"difference": found.value, "low": found.low, "high": found.high, "p_value": found.p_value}
+
+
+def _random(table: pd.DataFrame, cost: float, evaluation: Evaluation) -> dict[str, Any]:
+    """How many of a thousand that go long or short by the toss of a coin a day earned as much or more."""
+    days, place = np.unique(table["day"].to_numpy(), return_inverse=True)
+    draws = np.random.default_rng(evaluation.seed).choice([-1.0, 1.0], (1000, len(days)))[:, place]
+    earned = (draws * table["return"].to_numpy() - cost).mean(axis=1)
+    position = table[f"position {TRAINED}"].to_numpy()
+    own = float((position * table["return"].to_numpy() - np.abs(position) * cost).mean())
+    return {"draws": len(draws), "p_value": (np.count_nonzero(earned >= own) + 1) / (len(draws) + 1)}
 
 
 def _in_words(figures: Mapping[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ from skfolio.prior import BlackLitterman
 from flag_trl.data import Period
 from flag_trl.metrics import max_drawdown, sharpe_difference, sharpe_interval, sharpe_ratio
 
-from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult, flat_probabilities, leaning
+from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult, leanings
 from ..words import clean, difference_in_words
 
 NAME, TITLE = "portfolio", "Portfolio optimisation"
@@ -54,7 +54,8 @@ def run(evaluation: Evaluation) -> TaskResult:
     symbols = list(evaluation.markets)
     if len(symbols) < 3:
         return TaskResult({"skipped": "fewer than three assets"}, {}, [f"Not run: {len(symbols)} asset(s), not 3."])
-    closes = aligned(evaluation, symbols)
+    closes, yearly = aligned(evaluation, symbols), evaluation.periods_per_year
+    slippage = evaluation.rules.costs.slippage_bps
     figures: dict[str, Any] = {"symbols": symbols, "periods": {}}
     daily, held, rows, words = [], [], [], []
     for period in evaluation.periods:
@@ -65,9 +66,9 @@ def run(evaluation: Evaluation) -> TaskResult:
         weights = {**_policy_weights(evaluation, closes, blocks), **_baseline_weights(closes, blocks, evaluation)}
         for cost in evaluation.all_costs:
             for name, chosen in weights.items():
-                returns, turnover = walk(closes, blocks, chosen, cost)
+                returns, turnover = walk(closes, blocks, chosen, cost + slippage, yearly)
                 rows.append(
-                    {"period": period.name, "portfolio": name, "cost_bps": cost, **_measure(returns, turnover)}
+                    {"period": period.name, "portfolio": name, "cost_bps": cost, **_measure(returns, turnover, yearly)}
                 )
                 label = {"portfolio": name, "cost_bps": cost, "period": period.name}
                 daily.append(pd.DataFrame({"date": returns.index.to_numpy(), "return": returns.to_numpy(), **label}))
@@ -75,9 +76,10 @@ def run(evaluation: Evaluation) -> TaskResult:
         found, sentences = _compare(daily, period, evaluation)
         figures["periods"][period.name] = {"rebalances": len(blocks), **found}
         words += sentences
-    tables = {"measures": pd.DataFrame(rows), "weights": pd.DataFrame(held)}
-    if daily:
-        tables["returns"] = pd.concat(daily, ignore_index=True)
+    if not daily:
+        return TaskResult({"skipped": "too few days"}, {}, words)
+    returns = pd.concat(daily, ignore_index=True)
+    tables = {"measures": pd.DataFrame(rows), "weights": pd.DataFrame(held), "returns": returns}
     return TaskResult(clean(figures), tables, words)
 
 
@@ -105,13 +107,15 @@ def blocks_of(closes: pd.DataFrame, period: Period, evaluation: Evaluation) -> l
     ]
 
 
-def walk(closes: pd.DataFrame, blocks: list[Block], weights: np.ndarray, cost_bps: float) -> tuple[pd.Series, float]:
+def walk(
+    closes: pd.DataFrame, blocks: list[Block], weights: np.ndarray, cost_bps: float, periods_per_year: int = 252
+) -> tuple[pd.Series, float]:
     """Daily returns net of costs of a portfolio whose weights drift between rebalances, and its yearly turnover.
 
     Parameters
     ----------
     weights : ndarray, shape (blocks, assets)
-        What is not invested lies in cash at no interest; short positions need no margin.
+        What is not invested lies in cash at no interest; short positions cost no fee and need no margin.
     """
     moves = (closes.to_numpy()[1:] / closes.to_numpy()[:-1]) - 1.0
     before, traded = np.zeros(weights.shape[1]), 0.0
@@ -128,7 +132,7 @@ def walk(closes: pd.DataFrame, blocks: list[Block], weights: np.ndarray, cost_bp
             equity = float(assets.sum() + cash)
         before = assets / equity
     days = closes.index[1:][np.concatenate([block.held for block in blocks])]
-    return pd.Series(found, index=days), 100 * traded / len(found) * 252
+    return pd.Series(found, index=days), 100 * traded / len(found) * periods_per_year
 
 
 def policy_weights(scores: np.ndarray) -> dict[str, np.ndarray]:
@@ -151,19 +155,20 @@ def _policy_weights(evaluation: Evaluation, closes: pd.DataFrame, blocks: list[B
     returns = closes.pct_change().iloc[1:]
     found: dict[str, list[np.ndarray]] = {}
     for name, policy in evaluation.policies.items():
-        probabilities = flat_probabilities(
-            policy,
-            evaluation.markets,
-            asked,
-            evaluation.rules,
-            evaluation.telling(f"{name} policy, portfolio"),
-        )
-        scores = leaning(probabilities, evaluation.rules).reshape(len(blocks), len(symbols))
+        tell = evaluation.telling(f"{name} policy, portfolio")
+        scores = leanings(policy, evaluation.markets, asked, evaluation.rules, tell).reshape(len(blocks), len(symbols))
         for block, row in zip(blocks, scores, strict=True):
             views = _views(returns.iloc[block.known], row)
             for kind, weights in {**policy_weights(row), "views": views}.items():
                 found.setdefault(f"{name}, {kind}", []).append(weights)
-    return {name: np.array(rows) for name, rows in found.items()}
+    weights = {name: np.array(rows) for name, rows in found.items()}
+    # The same mean weights all the time: what is gained over them is the choosing of months.
+    constant = {
+        f"{name}, constant": np.tile(rows.mean(axis=0), (len(rows), 1))
+        for name, rows in weights.items()
+        if name.startswith(TRAINED)
+    }
+    return {**weights, **constant}
 
 
 def _views(known: pd.DataFrame, scores: np.ndarray) -> np.ndarray:
@@ -198,17 +203,17 @@ def _fit(estimator: Any, returns: pd.DataFrame) -> np.ndarray:
             return np.full(returns.shape[1], 1 / returns.shape[1])
 
 
-def _measure(returns: pd.Series, turnover: float) -> dict[str, Any]:
+def _measure(returns: pd.Series, turnover: float, periods_per_year: int) -> dict[str, Any]:
     values = returns.to_numpy()
-    low, high = sharpe_interval(values)
+    low, high = sharpe_interval(values, periods_per_year)
     wealth = np.concatenate([[1.0], np.cumprod(1 + values)])
     return {
         "CR": 100 * (wealth[-1] - 1),
-        "SR": sharpe_ratio(values),
+        "SR": sharpe_ratio(values, periods_per_year),
         "SR_low": low,
         "SR_high": high,
         # Of an investor of relative risk aversion 1, as in DeMiguel, Garlappi and Uppal (2009).
-        "CEQ": 100 * 252 * (values.mean() - values.var(ddof=1) / 2),
+        "CEQ": 100 * periods_per_year * (values.mean() - values.var(ddof=1) / 2),
         "MDD": 100 * max_drawdown(wealth),
         "turnover": turnover,
     }
@@ -221,10 +226,11 @@ def _compare(daily: list[pd.DataFrame], period: Period, evaluation: Evaluation) 
     wide = table.pivot(index="date", columns="portfolio", values="return")
     found, words = {}, []
     for kind in ("long-only", "long-short", "views"):
-        for against in (f"{UNTRAINED}, {kind}", "1/N"):
+        for against in (f"{UNTRAINED}, {kind}", f"{TRAINED}, {kind}, constant", "1/N"):
             if against not in wide or (kind == "long-short" and against == "1/N"):
                 continue
-            test = sharpe_difference(wide[f"{TRAINED}, {kind}"].to_numpy(), wide[against].to_numpy())
+            own = wide[f"{TRAINED}, {kind}"].to_numpy()
+            test = sharpe_difference(own, wide[against].to_numpy(), evaluation.periods_per_year)
             row = {"difference": test.difference, "low": test.low, "high": test.high, "p_value": test.p_value}
             row["detectable"] = test.detectable()
             found[f"{kind} less {against}"] = row

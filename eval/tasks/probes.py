@@ -23,11 +23,11 @@ Tell = Callable[[int, int], None]
 
 def probe_states(
     agent: Agent, evaluation: Evaluation, days: Sequence[Any], horizon: int, tell: Tell
-) -> list[np.ndarray]:
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Daily variances by ridge regression of log volatility on a flat account's last hidden state.
 
-    Fitted to all symbols' days of the training period, the penalty by generalised cross-validation; one array a
-    symbol, shape (judged days,).
+    Fitted to all symbols' days of the training period, the penalty by generalised cross-validation; for each symbol
+    those of the training days and of the judged days.
     """
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
@@ -35,17 +35,16 @@ def probe_states(
 
     fit = [(d.symbol, int(bar)) for d in days for bar in d.fit]
     judged = [(d.symbol, int(bar)) for d in days for bar in d.judged]
-    states = agent.hidden(_observations(agent, evaluation, fit + judged, len(evaluation.rules.scheme.actions)), tell)
+    states = agent.hidden(_observations(agent, evaluation, fit + judged), tell)
     truth = np.concatenate([_log_volatility(evaluation, d.symbol, d.fit, horizon) for d in days])
     model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(states[: len(fit)], truth)
     # A probe extrapolates; what it has never seen is cut at the training period's extremes.
-    predicted = np.clip(model.predict(states[len(fit) :]), truth.min(), truth.max())
-    return _per_symbol(np.exp(2 * predicted), days)
+    return _variances(np.clip(model.predict(states), truth.min(), truth.max()), truth, days)
 
 
 def ask_volatility(
     agent: Agent, evaluation: Evaluation, days: Sequence[Any], horizon: int, tell: Tell
-) -> list[np.ndarray]:
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Daily variances from the model's own words: the expected rank among five, mapped to volatility on training days.
 
     The map is isotonic: it may not turn "huge" into less than "tiny", so a model that has the order wrong gains
@@ -61,17 +60,30 @@ def ask_volatility(
         rank = table.probabilities(shown) @ np.arange(len(ANSWERS))
     truth = np.concatenate([_log_volatility(evaluation, d.symbol, d.fit, horizon) for d in days])
     model = IsotonicRegression(out_of_bounds="clip").fit(rank[: len(fit)], truth)
-    return _per_symbol(np.exp(2 * model.predict(rank[len(fit) :])), days)
+    return _variances(model.predict(rank), truth, days)
 
 
-def _observations(agent: Agent, evaluation: Evaluation, asked: Sequence[tuple[str, int]], answers: int) -> list[Any]:
+def _observations(
+    agent: Agent, evaluation: Evaluation, asked: Sequence[tuple[str, int]], answers: int | None = None
+) -> list[Any]:
     observer = agent.observer(evaluation.markets, evaluation.rules.fill)
-    return [replace(o, legal=(True,) * answers) for o in flat_states(observer, evaluation.markets, asked)]
+    shown = flat_states(observer, evaluation.markets, asked, evaluation.rules.scheme)
+    return shown if answers is None else [replace(o, legal=(True,) * answers) for o in shown]
 
 
 def _log_volatility(evaluation: Evaluation, symbol: str, bars: np.ndarray, horizon: int) -> np.ndarray:
     return 0.5 * np.log(np.maximum(realised(evaluation.markets[symbol].close, bars, horizon), 1e-8))
 
 
-def _per_symbol(values: np.ndarray, days: Sequence[Any]) -> list[np.ndarray]:
-    return np.split(values, np.cumsum([len(d.judged) for d in days])[:-1])
+def _variances(predicted: np.ndarray, truth: np.ndarray, days: Sequence[Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Predicted log volatilities of all days, those of the training first, as variances of each symbol's.
+
+    The mean of a log-normal variable is larger than the exponential of its logarithm's.
+    """
+    known = len(truth)
+    variance = np.exp(2 * predicted + 2 * (truth - predicted[:known]).var())
+    parts = [
+        np.split(part, np.cumsum([len(bars) for bars in lengths])[:-1])
+        for part, lengths in ((variance[:known], [d.fit for d in days]), (variance[known:], [d.judged for d in days]))
+    ]
+    return list(zip(*parts, strict=True))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from flag_trl.agent import Agent
-from flag_trl.data import MarketData, Period
+from flag_trl.data import DataError, MarketData, Period
 from flag_trl.metrics import coverage_test, loss_difference, mincer_zarnowitz, qlike
 
 from ..baselines.volatility import FORECASTERS, realised
@@ -19,17 +19,30 @@ NAME, TITLE = "risk", "Risk forecasting"
 VERSION = "1"
 HORIZONS = (5, 20)
 RATES = (0.01, 0.05)
+LEAST_DAYS, LOOK_BACK = 30, 61
 SMALLEST = 1e-8
 """Daily variances are not taken to be smaller: a halted stock would else have an infinite loss."""
 
 
 class Days(NamedTuple):
-    """Bars of one symbol on which a forecast is made: for fitting, and in each judged period."""
+    """Bars of one symbol: those that forecasts may be fitted to, and those that are judged."""
 
     symbol: str
     fit: np.ndarray
     judged: np.ndarray
     period: str
+
+    @property
+    def every(self) -> np.ndarray:
+        """All bars from the first to the last, those between the two periods too."""
+        return np.arange(self.fit[0], self.judged[-1] + 1)
+
+
+class Variances(NamedTuple):
+    """Expected variances a day of one symbol, on the days of `Days.fit` and of `Days.judged`."""
+
+    fit: np.ndarray
+    judged: np.ndarray
 
 
 def run(evaluation: Evaluation) -> TaskResult:
@@ -59,58 +72,72 @@ def _of_horizon(evaluation: Evaluation, horizon: int) -> pd.DataFrame:
     found: list[pd.DataFrame] = []
     for period in evaluation.periods:
         days = [_days(evaluation, symbol, period, horizon) for symbol in evaluation.markets]
-        days = [day for day in days if len(day.fit) >= 30 and len(day.judged)]
+        days = [day for day in days if len(day.fit) >= LEAST_DAYS and len(day.judged)]
         if not days:
             continue
-        by_name: dict[str, list[np.ndarray]] = {}
+        by_name: dict[str, list[Variances]] = {}
         for place, (name, forecast) in enumerate(FORECASTERS.items()):
             evaluation.tell(f"{horizon}-day risk", place, len(FORECASTERS))
-            by_name[name] = [forecast(evaluation.markets[d.symbol].close, d.fit, d.judged, horizon) for d in days]
+            by_name[name] = [
+                _at(forecast(evaluation.markets[d.symbol].close, d.fit, d.every, horizon), d) for d in days
+            ]
         by_name.update(_by_policies(evaluation, days, horizon))
         for name, values in by_name.items():
             found += [_table(evaluation, d, v, horizon, name) for d, v in zip(days, values, strict=True)]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["horizon", "period", "forecaster"])
 
 
+def _at(variance: np.ndarray, days: Days) -> Variances:
+    """What was forecast on every day, on those that count."""
+    return Variances(variance[days.fit - days.fit[0]], variance[days.judged - days.fit[0]])
+
+
 def _days(evaluation: Evaluation, symbol: str, period: Period, horizon: int) -> Days:
-    """Days of the training period less the horizon before its end, and judged days with a whole horizon ahead."""
-    market = evaluation.markets[symbol]
-    first, stop = market.index_range(evaluation.train.start, evaluation.train.end)
+    """Days of the training period less the horizon before its end, and judged days with a whole horizon ahead.
+
+    None of a symbol whose data do not reach over both.
+    """
+    market, none = evaluation.markets[symbol], np.empty(0, dtype=np.int64)
+    try:
+        start, end = market.index_range(evaluation.train.start, evaluation.train.end)
+        first, stop = market.index_range(period.start, period.end)
+    except DataError:
+        return Days(symbol, none, none, period.name)
     stride = int(evaluation.options.get("probe_stride", 5))
-    fit = np.arange(max(first, 61), stop - horizon, stride)
-    first, stop = market.index_range(period.start, period.end)
-    return Days(symbol, fit, np.arange(max(first, 61), stop - horizon), period.name)
+    fit = np.arange(max(start, LOOK_BACK), end - horizon, stride)
+    return Days(symbol, fit, np.arange(max(first, LOOK_BACK), stop - horizon), period.name)
 
 
-def _by_policies(evaluation: Evaluation, days: Sequence[Days], horizon: int) -> dict[str, list[np.ndarray]]:
+def _by_policies(evaluation: Evaluation, days: Sequence[Days], horizon: int) -> dict[str, list[Variances]]:
     """Forecasts of a ridge probe on each policy's states, and of what it says when asked."""
-    found: dict[str, list[np.ndarray]] = {}
+    found: dict[str, list[Variances]] = {}
     for name, policy in evaluation.policies.items():
         if not isinstance(policy, Agent):
             continue
         tell = evaluation.telling(f"{name} policy, {horizon}-day risk")
-        found[f"{name}, probe"] = probe_states(policy, evaluation, days, horizon, tell)
-        found[f"{name}, asked"] = ask_volatility(policy, evaluation, days, horizon, tell)
+        for way, forecast in (("probe", probe_states), ("asked", ask_volatility)):
+            pairs = forecast(policy, evaluation, days, horizon, tell)
+            found[f"{name}, {way}"] = [Variances(*pair) for pair in pairs]
     return found
 
 
-def _table(evaluation: Evaluation, days: Days, variance: np.ndarray, horizon: int, name: str) -> pd.DataFrame:
+def _table(evaluation: Evaluation, days: Days, variance: Variances, horizon: int, name: str) -> pd.DataFrame:
     market: MarketData = evaluation.markets[days.symbol]
-    bars = days.judged
     returns = np.diff(np.log(market.close))
-    # The empirical quantiles of past returns in units of their trailing deviation give the value at risk its tail.
-    scaled = returns[60 : days.fit[-1]] / np.array([returns[k - 60 : k].std(ddof=1) for k in range(60, days.fit[-1])])
-    tail = {f"var_{rate:g}": -np.quantile(scaled, rate) * np.sqrt(variance) for rate in RATES}
+    judged = np.maximum(variance.judged, SMALLEST)
+    # The tail of the forecaster's own errors on the training days; what is left to judge is how it follows the times.
+    scaled = returns[days.fit] / np.sqrt(np.maximum(variance.fit, SMALLEST))
+    tail = {f"var_{rate:g}": -np.quantile(scaled, rate) * np.sqrt(judged) for rate in RATES}
     return pd.DataFrame(
         {
             "horizon": horizon,
             "period": days.period,
             "forecaster": name,
             "symbol": days.symbol,
-            "date": market.dates[bars],
-            "variance": np.maximum(variance, SMALLEST),
-            "realised": np.maximum(realised(market.close, bars, horizon), SMALLEST),
-            "next_return": returns[bars],
+            "date": market.dates[days.judged],
+            "variance": judged,
+            "realised": np.maximum(realised(market.close, days.judged, horizon), SMALLEST),
+            "next_return": returns[days.judged],
             **tail,
         }
     )

@@ -13,6 +13,7 @@ from flag_trl.data import Period
 from flag_trl.metrics import (
     confidence_set,
     probabilistic_sharpe,
+    series_mean,
     sharpe_difference,
     sharpe_interval,
     sharpe_ratio,
@@ -20,15 +21,16 @@ from flag_trl.metrics import (
 )
 from flag_trl.observations import Observer
 
+from ..baselines.chat import ChatPolicy
 from ..baselines.published import quoted_rows
 from ..baselines.rules import RULES, Follower
 from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult
+from ..pool import closes, pooled
 from ..words import always, clean, difference_in_words
 
 NAME, TITLE = "trading", "Trading"
 VERSION = "1"
 POOL = "all"
-CONSTANT = "constant exposure"
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,17 @@ class Book:
 
     @property
     def returns(self) -> pd.Series:
-        """Daily returns of an equal-weight portfolio of the accounts, on the days that all of them traded."""
-        columns = [
-            pd.Series(ledger.returns, index=ledger.equity["date"].to_numpy()[1:]) for ledger in self.ledgers.values()
-        ]
-        return pd.concat(columns, axis=1, join="inner").mean(axis=1)
+        """Daily returns of an equal-weight portfolio of the accounts."""
+        return pooled(list(self.ledgers.values()))
 
 
 def run(evaluation: Evaluation) -> TaskResult:
     """Trade the periods with every strategy at every commission, and compare."""
-    books = list(_books(evaluation))
+    books, unread = _books(evaluation)
     own = [book for book in books if book.cost_bps == evaluation.commission]
-    figures: dict[str, Any] = {"periods": {}, "costs_bps": evaluation.all_costs}
+    figures: dict[str, Any] = {"periods": {}, "costs_bps": evaluation.all_costs, "unreadable": unread}
     comparisons: list[dict[str, Any]] = []
-    words = []
+    words = [f"{name}: {count} answers held no action." for name, count in unread.items() if count]
     for period in evaluation.periods:
         chosen = {book.strategy: book for book in own if book.period == period.name and book.run is None}
         rows = _compare(chosen, evaluation)
@@ -65,17 +64,17 @@ def run(evaluation: Evaluation) -> TaskResult:
         found = {
             **_across(chosen, evaluation),
             "random": random,
-            "sampled": _sampled(own, period.name),
+            "sampled": _sampled(own, period.name, evaluation.periods_per_year),
             "transfer_gain": _row(rows, UNTRAINED),
-            "over_constant_exposure": _row(rows, CONSTANT),
+            "over_constant_exposure": timing(chosen[TRAINED], evaluation.periods_per_year),
             "over_buy_and_hold": _row(rows, "buy_and_hold"),
-            "after_costs": _after_costs(books, period.name),
+            "after_costs": _after_costs(books, period.name, evaluation.periods_per_year),
         }
         figures["periods"][period.name] = clean(found)
         words += _in_words(period, chosen, found)
     tables = {
         "equity": pd.concat([_equity(book) for book in books if book.run is None], ignore_index=True),
-        "measures": pd.DataFrame([row for book in books for row in _measure(book)]),
+        "measures": pd.DataFrame([row for book in books for row in _measure(book, evaluation.periods_per_year)]),
         "comparisons": pd.DataFrame(comparisons),
     }
     drawn = [
@@ -91,9 +90,13 @@ def run(evaluation: Evaluation) -> TaskResult:
     return TaskResult(figures, tables, words)
 
 
-def _books(evaluation: Evaluation) -> Sequence[Book]:
-    """Every strategy, greedy at every commission, and policies with drawn actions at the rules' own."""
-    scheme, books = evaluation.rules.scheme, []
+def _books(evaluation: Evaluation) -> tuple[list[Book], dict[str, int]]:
+    """Every strategy, greedy at every commission, and policies with drawn actions at the rules' own.
+
+    Besides, how many answers of a model behind an endpoint held no action.
+    """
+    scheme = evaluation.rules.scheme
+    books: list[Book] = []
     rules: dict[str, Decider] = {
         "buy_and_hold": buy_and_hold(scheme),
         "cash": always_cash(scheme),
@@ -106,14 +109,15 @@ def _books(evaluation: Evaluation) -> Sequence[Book]:
         evaluation.tell("strategies", place, len(players))
         for cost in evaluation.all_costs:
             books += _trade(evaluation, name, decider, observer, cost)
-    longest = max(len(book.returns) for book in books)
+    longest = max(len(ledger.returns) for book in books for ledger in book.ledgers.values())
     for name in evaluation.policies:
         decider, observer = players[name]
         for draw in range(evaluation.sampled):
             evaluation.tell(f"{name} policy, drawn actions", draw, evaluation.sampled)
             uniforms = evaluation.uniforms(draw, longest + 1)
             books += _trade(evaluation, name, decider, observer, evaluation.commission, uniforms, draw)
-    return books
+    unread = {name: decider.unreadable for name, (decider, _) in players.items() if isinstance(decider, ChatPolicy)}
+    return books, unread
 
 
 def _built(evaluation: Evaluation) -> Mapping[str, Callable[[Callable[[int, int], None]], Decider]]:
@@ -142,9 +146,8 @@ def _trade(
 
 def _compare(books: Mapping[str, Book], evaluation: Evaluation) -> list[dict[str, Any]]:
     """The trained policy's Sharpe ratio less that of every other strategy, paired by day."""
-    own, periods = books[TRAINED].returns, _periods_per_year(evaluation)
+    own, periods = books[TRAINED].returns, evaluation.periods_per_year
     others = {name: book.returns for name, book in books.items() if name not in (TRAINED, "cash")}
-    others[CONSTANT] = constant_exposure(books[TRAINED], books["buy_and_hold"])
     rows = []
     for name, returns in others.items():
         found = sharpe_difference(own.to_numpy(), returns.to_numpy(), periods, seed=evaluation.seed)
@@ -162,17 +165,23 @@ def _compare(books: Mapping[str, Book], evaluation: Evaluation) -> list[dict[str
     return rows
 
 
-def constant_exposure(policy: Book, market: Book) -> pd.Series:
-    """Daily returns of the market at the policy's mean weight, without costs.
+def timing(policy: Book, periods_per_year: int) -> dict[str, Any]:
+    """What the policy earned more than constant positions of its own mean weights, in percent a year.
 
-    What a policy gains over it is timing; what it gains over cash or loses against Buy & Hold may be exposure alone.
+    A position an asset, free of costs. What is gained over it is timing; what is gained over cash, or lost against Buy
+    & Hold, may be exposure alone.
     """
-    weight = np.mean([ledger.equity["weight"].to_numpy()[1:].mean() for ledger in policy.ledgers.values()])
-    closes = [
-        pd.Series(one.equity["close"].to_numpy(), index=one.equity["date"]).pct_change().iloc[1:]
-        for one in market.ledgers.values()
-    ]
-    return float(weight) * pd.concat(closes, axis=1, join="inner").mean(axis=1)
+    ledgers = list(policy.ledgers.values())
+    weights = [ledger.equity["weight"].to_numpy()[1:].mean() for ledger in ledgers]
+    constant = (closes(ledgers) * weights).mean(axis=1)
+    found = series_mean(100 * periods_per_year * (policy.returns - constant).to_numpy())
+    return {
+        "mean_weight": float(np.mean(weights)),
+        "difference": found.value,
+        "low": found.low,
+        "high": found.high,
+        "p_value": found.p_value,
+    }
 
 
 def _across(books: Mapping[str, Book], evaluation: Evaluation) -> dict[str, Any]:
@@ -205,9 +214,9 @@ def _random(evaluation: Evaluation, period: Period, trained: Book) -> dict[str, 
         ledgers = run_backtest(decider, {symbol: market}, accounts, evaluation.rules)
         days = ledgers[0].equity["date"].to_numpy()[1:]
         frames.append(pd.DataFrame(np.column_stack([ledger.returns for ledger in ledgers]), index=days))
-    own, periods = trained.returns, _periods_per_year(evaluation)
-    pooled = np.mean([frame.loc[own.index].to_numpy() for frame in frames], axis=0)
-    drawn = np.array([sharpe_ratio(column, periods) for column in pooled.T])
+    own, periods = trained.returns, evaluation.periods_per_year
+    together = np.mean([frame.loc[own.index].to_numpy() for frame in frames], axis=0)
+    drawn = np.array([sharpe_ratio(column, periods) for column in together.T])
     own_ratio = sharpe_ratio(own.to_numpy(), periods)
     low, middle, high = np.nanquantile(drawn, [0.025, 0.5, 0.975])
     return {
@@ -219,36 +228,35 @@ def _random(evaluation: Evaluation, period: Period, trained: Book) -> dict[str, 
     }
 
 
-def _sampled(books: Sequence[Book], period: str) -> dict[str, Any]:
+def _sampled(books: Sequence[Book], period: str, periods_per_year: int) -> dict[str, Any]:
     """Sharpe ratios of runs with drawn actions: their mean and what the draws alone do to it."""
     found = {}
     for name in (TRAINED, UNTRAINED):
         runs = [book for book in books if book.strategy == name and book.period == period and book.run is not None]
         if len(runs) > 1:
-            ratios = np.array([sharpe_ratio(run.returns.to_numpy()) for run in runs])
+            ratios = np.array([sharpe_ratio(run.returns.to_numpy(), periods_per_year) for run in runs])
             mean = np.mean([run.returns.to_numpy() for run in runs], axis=0)
             found[name] = {
                 "runs": len(runs),
                 "SR": float(np.nanmean(ratios)),
                 "deviation_over_draws": float(np.nanstd(ratios, ddof=1)),
-                "SR_of_mean": [sharpe_ratio(mean), *sharpe_interval(mean)],
+                "SR_of_mean": [sharpe_ratio(mean, periods_per_year), *sharpe_interval(mean, periods_per_year)],
             }
     return found
 
 
-def _after_costs(books: Sequence[Book], period: str) -> list[dict[str, Any]]:
+def _after_costs(books: Sequence[Book], period: str, periods_per_year: int) -> list[dict[str, Any]]:
     """The trained policy's Sharpe ratio and its difference to Buy & Hold at every commission."""
     rows = []
     for cost in dict.fromkeys(book.cost_bps for book in books):
         at = {b.strategy: b for b in books if b.period == period and b.cost_bps == cost and b.run is None}
         own, held = at[TRAINED].returns.to_numpy(), at["buy_and_hold"].returns.to_numpy()
-        rows.append(
-            {"cost_bps": cost, "SR": sharpe_ratio(own), "less_buy_and_hold": sharpe_difference(own, held).interval}
-        )
+        less = sharpe_difference(own, held, periods_per_year).interval
+        rows.append({"cost_bps": cost, "SR": sharpe_ratio(own, periods_per_year), "less_buy_and_hold": less})
     return rows
 
 
-def _measure(book: Book) -> list[dict[str, Any]]:
+def _measure(book: Book, periods_per_year: int) -> list[dict[str, Any]]:
     """Measures of each account under both conventions, and of the pool where there is more than one."""
     label = {"strategy": book.strategy, "run": book.run, "period": book.period, "cost_bps": book.cost_bps}
     rows = []
@@ -259,8 +267,9 @@ def _measure(book: Book) -> list[dict[str, Any]]:
         rows.append({**label, "symbol": symbol, **found["standard"], "SR_low": low, "SR_high": high, **bench})
     if len(book.ledgers) > 1:
         returns = book.returns.to_numpy()
-        low, high = sharpe_interval(returns) if book.run is None else (None, None)
-        rows.append({**label, "symbol": POOL, "SR": sharpe_ratio(returns), "SR_low": low, "SR_high": high})
+        low, high = sharpe_interval(returns, periods_per_year) if book.run is None else (None, None)
+        ratio = sharpe_ratio(returns, periods_per_year)
+        rows.append({**label, "symbol": POOL, "SR": ratio, "SR_low": low, "SR_high": high})
     return rows
 
 
@@ -284,13 +293,11 @@ def _row(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any] | None:
     return next((dict(row) for row in rows if row["less"] == name), None)
 
 
-def _periods_per_year(evaluation: Evaluation) -> int:
-    return max(market.periods_per_year for market in evaluation.markets.values())
-
-
 def _in_words(period: Period, books: Mapping[str, Book], found: Mapping[str, Any]) -> list[str]:
-    own, held = books[TRAINED].returns, books["buy_and_hold"].returns
-    growth, market = (100 * float(np.prod(1 + returns.to_numpy()) - 1) for returns in (own, held))
+    growth, market = (
+        100 * float(np.mean([one.equity["equity"].iloc[-1] / one.equity["equity"].iloc[0] for one in ledgers]) - 1)
+        for ledgers in (books[TRAINED].ledgers.values(), books["buy_and_hold"].ledgers.values())
+    )
     first = (
         f"{period.name} ({period.start} to {period.end}): the trained policy's accounts, in equal parts, ended at "
         f"{growth:+.1f} %, Buy & Hold at {market:+.1f} %."
@@ -301,9 +308,10 @@ def _in_words(period: Period, books: Mapping[str, Book], found: Mapping[str, Any
     lines = [first]
     for key, against in (
         ("transfer_gain", "the same model untrained"),
-        ("over_constant_exposure", "a constant position of its own mean size"),
         ("over_buy_and_hold", "Buy & Hold"),
     ):
         if found[key] is not None:
             lines.append(difference_in_words("Sharpe ratio", against, found[key]))
+    constant = f"constant positions of its own mean size ({found['over_constant_exposure']['mean_weight']:.2f})"
+    lines.append(difference_in_words("Return in percent a year", constant, found["over_constant_exposure"]))
     return lines

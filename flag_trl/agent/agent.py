@@ -125,6 +125,15 @@ class Agent:
         taken = probabilities[states.index]
         return Decision(choose(taken, uniforms), taken, None if values is None else values[states.index])
 
+    def unmasked(
+        self, observations: Sequence[Observation], on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> np.ndarray:
+        """Probabilities with no action masked, shape (N, A); the prompt says what is legal, as it does in trading."""
+        states = self.encode(observations)
+        everything = torch.ones(len(states.prompts), len(self.policy.actions.names), dtype=torch.bool)
+        found = self.policy.evaluate(states.segments, everything, on_progress=on_progress)
+        return found.log_probs.double().exp().numpy()[states.index]
+
     def hidden(
         self, observations: Sequence[Observation], on_progress: Callable[[int, int], None] = lambda done, total: None
     ) -> np.ndarray:

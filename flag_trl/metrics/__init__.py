@@ -7,7 +7,7 @@ from flag_trl.metrics.significance.bootstrap import mean_difference_interval, me
 from flag_trl.metrics.significance.coverage import CoverageTest, coverage_test, traffic_light
 from flag_trl.metrics.significance.forecasts import loss_difference, mincer_zarnowitz, qlike
 from flag_trl.metrics.significance.multiple import Superiority, confidence_set, superior_ability
-from flag_trl.metrics.significance.regression import Estimate, MarketModel, clustered_mean, market_model
+from flag_trl.metrics.significance.regression import Estimate, MarketModel, clustered_mean, market_model, series_mean
 from flag_trl.metrics.significance.sharpe import SharpeDifference, probabilistic_sharpe, sharpe_difference
 from flag_trl.metrics.standard import (
     Standard,
@@ -42,6 +42,7 @@ __all__ = [
     "probabilistic_sharpe",
     "qlike",
     "sample_deviation",
+    "series_mean",
     "sharpe_difference",
     "sharpe_interval",
     "sharpe_ratio",

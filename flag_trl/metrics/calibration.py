@@ -21,6 +21,8 @@ class Calibration:
         Expected calibration error: mean of |happened - predicted| weighted by count; nan without any forecast.
     ece_by_chance : float
         What a forecaster whose probabilities are exact would be charged on average, for bins hold few events.
+    p_value : float
+        Of the probabilities being exact, by Monte Carlo: how often such a forecaster would be charged as much.
     brier : float
         Mean squared error of the probabilities.
     """
@@ -32,11 +34,17 @@ class Calibration:
     count: NDArray[np.int64]
     ece: float
     ece_by_chance: float
+    p_value: float
     brier: float
 
 
 def calibration(
-    probabilities: ArrayLike, events: ArrayLike, bins: int = 10, draws: int = 1000, seed: int = 0
+    probabilities: ArrayLike,
+    events: ArrayLike,
+    clusters: ArrayLike | None = None,
+    bins: int = 10,
+    draws: int = 999,
+    seed: int = 0,
 ) -> Calibration:
     """Compare probabilities with what happened, in bins of equal count.
 
@@ -46,10 +54,12 @@ def calibration(
         Of the event, in [0, 1].
     events : (n,) array of bool
         Whether it happened.
+    clusters : (n,) array, optional
+        Which events come together, such as those of one day: they are drawn as one in the simulation.
     bins : int
         At most so many; equal probabilities share one.
     draws, seed
-        Of the simulation behind `ece_by_chance`.
+        Of the simulation behind `ece_by_chance` and `p_value`.
 
     References
     ----------
@@ -62,21 +72,28 @@ def calibration(
         raise ValueError(f"probabilities must lie in [0, 1], got {p.min()} to {p.max()}")
     if not p.size:
         nothing, nan = np.empty(0), float("nan")
-        return Calibration(nothing, nothing, nothing, nothing, np.empty(0, dtype=np.int64), nan, nan, nan)
+        return Calibration(nothing, nothing, nothing, nothing, np.empty(0, dtype=np.int64), nan, nan, nan, nan)
     place = _bins(p, bins)
     count = np.bincount(place)
     predicted, share = np.bincount(place, p) / count, np.bincount(place, happened) / count
     low, high = _wilson(share, count)
-    fair = np.random.default_rng(seed).random((draws, p.size)) < p
-    by_chance = [_error(np.bincount(place, row) / count, predicted, count) for row in fair]
+    rng, error = np.random.default_rng(seed), _error(share, predicted, count)
+    groups = np.arange(p.size) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    by_chance = np.array(
+        [
+            _error(np.bincount(place, rng.random(groups.max() + 1)[groups] < p) / count, predicted, count)
+            for _ in range(draws)
+        ]
+    )
     return Calibration(
         predicted,
         share,
         low,
         high,
         count,
-        _error(share, predicted, count),
-        float(np.mean(by_chance)),
+        error,
+        float(by_chance.mean()),
+        (np.count_nonzero(by_chance >= error) + 1) / (draws + 1),
         float(np.mean((p - happened) ** 2)),
     )
 

@@ -37,7 +37,8 @@ LEARNING = (
     *("max_steps", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate"),
     *("lr_scheduler_type", "warmup_steps", "weight_decay", "max_grad_norm", "optim", "adam_beta1", "adam_beta2"),
     *("num_generations", "loss_type", "baseline", "gamma", "lam", "scale_advantages", "entropy_coef", "kl_coef"),
-    *("cliprange", "cliprange_value", "vf_coef", "num_ppo_epochs", "metric_for_best_model", "load_best_model_at_end"),
+    *("cliprange", "cliprange_value", "vf_coef", "num_ppo_epochs", "num_mini_batches", "target_kl"),
+    *("metric_for_best_model", "greater_is_better", "load_best_model_at_end", "eval_steps", "eval_delay"),
 )
 """Options of the trainer that change what is learned."""
 USAGE = "%(prog)s --config RECIPE [--option VALUE ...]"
@@ -197,10 +198,12 @@ class Recipe:
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """All that a run's result depends on but its seed: what counts as one configuration tried."""
+        """What is learned from and how, without seed and test days: what counts as one configuration tried."""
         training = asdict(self.training)
-        learning = {name: training[name] for name in LEARNING if name in training}
-        market = {key: value for key, value in asdict(self.market).items() if key not in ("data", "notes")}
+        learning = {name: training[name] for name in LEARNING}
+        left_out = ("data", "notes", "test_periods", "unseen_symbols", "counterfactual")
+        market = {key: value for key, value in asdict(self.market).items() if key not in left_out}
+        market["data"] = Path(self.market.data).name
         return {"market": market, "trading": asdict(self.trading), "policy": asdict(self.policy), "training": learning}
 
     def markets(self, unseen: bool = False) -> dict[str, MarketData]:

@@ -44,13 +44,8 @@ def report(request, tmp_path_factory, prices) -> Path:
     build = request.getfixturevalue("build_evaluation")
     given = build(SYMBOLS, policies={TRAINED: Reader(), UNTRAINED: Reader()})
     years = build(SYMBOLS, policies={TRAINED: Reader()}, periods=[Period("years", "2015-01-02", "2016-12-30")])
-    found = {
-        "trading": trading.run(given),
-        "portfolio": portfolio.run(given),
-        "events": events.run(years),
-        "risk": risk.run(given),
-        "audit": audit.run(given),
-    }
+    tasks = {trading: given, portfolio: given, events: years, risk: given, audit: given}
+    found = {task.NAME: (task.TITLE, task.run(evaluation)) for task, evaluation in tasks.items()}
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(path, ABOUT, found)
     return path
@@ -108,3 +103,11 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(report: Path, browser) -> N
     for key in SECTIONS:
         page.locator(f"nav button[data-key={key}]").click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, key
+
+
+def test_tasks_that_were_not_run_leave_a_page_that_says_so(build_evaluation, tmp_path: Path) -> None:
+    early = build_evaluation(policies={TRAINED: Reader()}, periods=[Period("early", "1990-03-01", "1990-03-20")])
+    found = {task.NAME: (task.TITLE, task.run(early)) for task in (portfolio, events, risk)}
+    write_report(tmp_path / "report.html", ABOUT, found)
+    page = (tmp_path / "report.html").read_text()
+    assert "Not run" in page and "There was no event" in page

@@ -67,7 +67,12 @@ def test_every_task_is_run_once_and_found_again(trained: list[str], capsys) -> N
     folder = Path("outputs/judge")
     results = json.loads((folder / "results.json").read_text())
     assert set(results["tasks"]) == set(TASKS) and results["symbols"] == ["AAA"]
-    assert {file.stem for file in (folder / "trading").glob("*.parquet")} == {"comparisons", "draws", "equity", "measures"}
+    assert {file.stem for file in (folder / "trading").glob("*.parquet")} == {
+        "comparisons",
+        "draws",
+        "equity",
+        "measures",
+    }
     strategies = set(pd.read_parquet(folder / "trading" / "measures.parquet")["strategy"])
     assert {"trained", "untrained", "mlp_ppo", "momentum"} <= strategies
     forecasters = set(pd.read_parquet(folder / "risk" / "scores.parquet")["forecaster"])

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from flag_trl.metrics.significance.regression import Estimate
+from flag_trl.metrics.significance.regression import Estimate, series_mean
 
 NAN = float("nan")
 
@@ -47,8 +47,9 @@ def mincer_zarnowitz(realised: ArrayLike, forecast: ArrayLike) -> float:
 def loss_difference(loss_a: ArrayLike, loss_b: ArrayLike, horizon: int = 1, level: float = 0.95) -> Estimate:
     """Mean difference of two forecasts' losses, a less b, below zero where a is better; Diebold and Mariano (1995).
 
-    The long-run variance of a forecast over `horizon` periods, made each period, has at least horizon - 1 lags; the
-    small-sample correction is that of Harvey, Leybourne and Newbold (1997), against Student's t. By statsmodels.
+    Forecasts over `horizon` periods that are made each period overlap, and so do their losses. The long-run variance is
+    that of `series_mean`: with a kernel and the normal distribution the test rejects 10 to 15 % of true nulls at twenty
+    periods ahead.
 
     Parameters
     ----------
@@ -62,23 +63,10 @@ def loss_difference(loss_a: ArrayLike, loss_b: ArrayLike, horizon: int = 1, leve
     Returns
     -------
     Estimate
-        Without interval below ten periods or where the losses differ by a constant.
+        Without interval where there are fewer than ten periods a horizon, or where the losses differ by a constant.
     """
     a, b = _pair(loss_a, loss_b)
-    gap = a - b
-    if gap.size < 10 or not gap.std() > 1e-12 * max(float(np.abs(gap).max()), 1e-300):
-        return Estimate(float(gap.mean()) if gap.size else NAN, NAN, NAN, NAN)
-    from scipy.stats import t
-    from statsmodels.tsa.stattools import diebold_mariano_test
-
-    # The losses are the input: a "forecast" whose loss it is to be what it is.
-    test = diebold_mariano_test(
-        np.zeros_like(a), a, b, criterion=lambda _, loss: loss, harvey_adj=True, horizon=horizon
-    )
-    value, statistic = float(gap.mean()), float(test.statistic)
-    error = abs(value / statistic) if statistic else NAN
-    width = float(t.ppf((1 + level) / 2, gap.size - 1)) * error
-    return Estimate(value, value - width, value + width, float(test.pvalue))
+    return series_mean(a - b, horizon, level)
 
 
 def _pair(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

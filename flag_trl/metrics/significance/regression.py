@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 NAN = float("nan")
+LEAST_FREEDOM = 4
 
 
 @dataclass(frozen=True)
@@ -41,20 +42,59 @@ class MarketModel:
     r_squared: float
 
 
-def clustered_mean(values: ArrayLike, clusters: ArrayLike, level: float = 0.95) -> Estimate:
+def series_mean(series: ArrayLike, span: int = 1, level: float = 0.95) -> Estimate:
+    """Mean of a series of which each value depends on those of `span` periods around it.
+
+    The long-run variance is the mean square of the series' first B cosine transforms, and the statistic is Student's t
+    with B degrees of freedom (Lazarus, Lewis, Stock and Watson 2018): unlike a kernel estimate against the normal
+    distribution it keeps its size at short lengths. B is 0.4 n^(2/3), at most 0.4 n / `span`.
+
+    Parameters
+    ----------
+    series : (n,) array
+        In order of time.
+    span : int
+        Periods over which values overlap, such as the horizon of forecasts that are made each period.
+    level : float
+        Coverage.
+
+    Returns
+    -------
+    Estimate
+        Without interval where B would be below 4, or where the series does not vary.
+    """
+    x = np.asarray(series, dtype=np.float64)
+    if x.ndim != 1:
+        raise ValueError(f"expected a series of shape (n,), got shape {x.shape}")
+    if not x.size or not np.isfinite(x).all():
+        return Estimate(NAN, NAN, NAN, NAN)
+    mean = float(x.mean())
+    error, freedom = _cosine_error(x, span)
+    if not error > 1e-12 * float(np.abs(x).max()):
+        return Estimate(mean, NAN, NAN, NAN)
+    return _from_error(mean, error, freedom, level)
+
+
+def clustered_mean(values: ArrayLike, clusters: ArrayLike, span: int = 1, level: float = 0.95) -> Estimate:
     """Mean of values of which those of one cluster, such as one day, depend on each other.
 
-    Least squares on a constant with cluster-robust errors (Liang and Zeger 1986) and Student's t with one degree of
-    freedom less than there are clusters; by statsmodels.
+    With a span of 1, least squares on a constant with cluster-robust errors (Liang and Zeger 1986) and Student's t with
+    one degree of freedom less than there are clusters; by statsmodels. With a longer one, where what was bought on one
+    day is still held on the next, the sums of the clusters are a series in time whose long-run variance counts (Driscoll
+    and Kraay 1998, with the estimate of `series_mean`).
 
     Parameters
     ----------
     values : (n,) array
     clusters : (n,) array
-        What says which values belong together: days, for trades of many stocks.
+        What says which values belong together: days, for trades of many stocks; numbers of days where `span` is above 1.
+    span : int
+        Clusters over which values overlap.
     level : float
         Coverage.
     """
+    if span > 1:
+        return _overlapping_mean(np.asarray(values, dtype=np.float64), np.asarray(clusters), span, level)
     x = np.asarray(values, dtype=np.float64)
     _, groups = np.unique(np.asarray(clusters), return_inverse=True)
     if x.ndim != 1 or x.shape != groups.shape:
@@ -104,6 +144,38 @@ def market_model(
     yearly = Estimate(value, low, high, alpha.p_value)
     explained = float(fit.rsquared) if y.std() > 0 else NAN
     return MarketModel(yearly, _estimate(fit, 1, level), explained)
+
+
+def _overlapping_mean(x: np.ndarray, clusters: np.ndarray, span: int, level: float) -> Estimate:
+    if x.ndim != 1 or x.shape != clusters.shape:
+        raise ValueError(f"values and clusters must have one shape (n,), got {x.shape} and {clusters.shape}")
+    if not x.size:
+        return Estimate(NAN, NAN, NAN, NAN)
+    place = clusters.astype(np.int64) - int(clusters.min())
+    sums = np.bincount(place, x - x.mean())
+    error, freedom = _cosine_error(sums, span)
+    error *= len(sums) / len(x)
+    if not error > 1e-12 * float(np.abs(x).max()):
+        return Estimate(float(x.mean()), NAN, NAN, NAN)
+    return _from_error(float(x.mean()), error, freedom, level)
+
+
+def _cosine_error(x: np.ndarray, span: int) -> tuple[float, int]:
+    """Standard error of the mean of a series, and its degrees of freedom; nan where the series is too short."""
+    n = len(x)
+    freedom = int(min(0.4 * n ** (2 / 3), 0.4 * n / span))
+    if freedom < LEAST_FREEDOM:
+        return NAN, 0
+    waves = np.cos(np.pi * np.outer(np.arange(1, freedom + 1), np.arange(n) + 0.5) / n)
+    transforms = np.sqrt(2 / n) * waves @ x
+    return float(np.sqrt((transforms**2).mean() / n)), freedom
+
+
+def _from_error(value: float, error: float, freedom: int, level: float) -> Estimate:
+    from scipy.stats import t
+
+    width = float(t.ppf((1 + level) / 2, freedom)) * error
+    return Estimate(value, value - width, value + width, float(2 * t.sf(abs(value / error), freedom)))
 
 
 def _estimate(fit: object, place: int, level: float) -> Estimate:

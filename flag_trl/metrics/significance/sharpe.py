@@ -103,7 +103,7 @@ def sharpe_difference(
     pair = np.column_stack([a, b])
     runs = pair.shape[1] // 2
     ratios = np.array([sharpe_ratio(column, periods_per_year) for column in pair.T])
-    if np.isnan(ratios[:runs]).all() or np.isnan(ratios[runs:]).all():
+    if not np.isfinite(pair).all() or np.isnan(ratios[:runs]).all() or np.isnan(ratios[runs:]).all():
         return SharpeDifference(NAN, NAN, NAN, NAN, NAN)
     weights = np.repeat([1.0 / runs, -1.0 / runs], runs)
     found = float(np.nan_to_num(ratios) @ weights)

@@ -26,7 +26,7 @@ def test_the_explained_share_is_that_of_the_regression() -> None:
     assert isnan(mincer_zarnowitz(realised, np.ones(100)))
 
 
-def test_for_one_step_without_lags_to_speak_of_it_is_the_t_test_of_the_mean() -> None:
+def test_for_one_step_it_is_the_t_test_of_the_mean() -> None:
     gap = np.random.default_rng(1).normal(0.1, 1.0, 4000)
     found = loss_difference(gap + 5, np.full(4000, 5.0))
     error = gap.std(ddof=1) / np.sqrt(4000)

@@ -6,15 +6,15 @@ from scipy.stats import binom
 
 from benchmarks.significance_size import Trial, share_rejected, trials
 
-SIMULATIONS = 120
-CONSERVATIVE = ("superior", "deflated")
-EVERY = [trial for trial in trials() if trial.n <= 500]
+SIMULATIONS = 200
+CONSERVATIVE = ("superior", "deflated", "calibration")
+EVERY = [trial for trial in trials() if trial.n <= 300 or trial.name.startswith(CONSERVATIVE)]
 
 
 @pytest.mark.parametrize("trial", EVERY, ids=lambda trial: f"{trial.name}, {trial.n}")
 def test_true_nulls_are_rejected_no_more_often_than_said(trial: Trial) -> None:
-    # The bounds hold with 99.9 % for any test whose size lies in 3 to 7 %.
-    fewest, most = binom.ppf(0.0005, SIMULATIONS, 0.03), binom.ppf(0.9995, SIMULATIONS, 0.07)
+    # The bounds hold with 99 % for any test whose size lies in 3 to 7 %; the benchmark has narrower ones.
+    fewest, most = binom.ppf(0.005, SIMULATIONS, 0.03), binom.ppf(0.995, SIMULATIONS, 0.07)
     rejected = round(SIMULATIONS * share_rejected(trial, planted=False, simulations=SIMULATIONS))
     assert rejected <= most
     assert rejected >= fewest or trial.name.startswith(CONSERVATIVE)
