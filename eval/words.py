@@ -25,11 +25,11 @@ def difference_in_words(measure: str, against: str, row: Mapping[str, Any]) -> s
     text = f"{measure} less that of {against}: "
     if value is None or not np.isfinite(value):
         return text + "undefined, for one of the two never varies."
+    if value == 0 and (low is None or not np.isfinite(low) or low == high):
+        return text + "0, for day by day the two earned the same."
     if low is None or not np.isfinite(low):
         return text + f"{value:+.2f}; too few days for an interval."
     verdict = "better than chance explains" if low > 0 else "worse than chance explains" if high < 0 else "no telling"
-    if low == high:
-        return text + "0, for day by day the two earned the same."
     least = row.get("detectable")
     power = (
         f"; a true difference below {least:.1f} would mostly have gone unseen" if low <= 0 <= high and least else ""

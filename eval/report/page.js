@@ -9,9 +9,8 @@
     const narrow = window.innerWidth < 640;
     const axis = { gridcolor: css("--line"), zerolinecolor: css("--dim"), linecolor: css("--line"), automargin: true };
     const layout = {
-      title: { text: plot.title, font: { size: narrow ? 13 : 16 }, x: 0, xref: "paper", automargin: true },
       paper_bgcolor: css("--panel"), plot_bgcolor: css("--panel"), font: { color: css("--ink"), size: narrow ? 11 : 12 },
-      margin: { l: 55, r: 15, t: 50, b: 40 }, hovermode: "closest",
+      margin: { l: 55, r: 15, t: 20, b: 40 }, hovermode: "closest",
       legend: { orientation: "h", y: -0.15, x: 0 }, xaxis: { ...axis }, yaxis: { ...axis },
     };
     for (const [key, value] of Object.entries(plot.layout)) {

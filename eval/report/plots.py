@@ -10,6 +10,19 @@ from ..evaluation import TRAINED, UNTRAINED, TaskResult
 
 Figure = dict[str, Any]
 MOST_ACCOUNTS = 16
+COLOURS = (
+    "#1f77b4",
+    "#ff7f0e",
+    "#2ca02c",
+    "#8c8c8c",
+    "#9467bd",
+    "#d62728",
+    "#17becf",
+    "#bcbd22",
+    "#e377c2",
+    "#8c564b",
+)
+"""They can be told apart on light and on dark ground."""
 LINES = (TRAINED, UNTRAINED, "buy_and_hold", "cash")
 
 
@@ -34,21 +47,23 @@ def _trading(result: TaskResult) -> list[Figure]:
         found.append(_equity_plot(place, by_strategy))
         found.append(_position_plot(place, by_strategy[TRAINED]))
     # A page with a hundred pictures loads slowly; the tables beside it have every account.
-    return [
-        *found[:MOST_ACCOUNTS],
-        forest("Sharpe ratio: trained less ...", result.tables["comparisons"], "less", "period"),
-    ]
+    compared = result.tables["comparisons"].dropna(subset=["difference"])
+    title = "Sharpe ratio of the trained policy, less that of ..."
+    return [*found[:MOST_ACCOUNTS], *([forest(title, compared, "less", "period")] if len(compared) else [])]
 
 
 def _equity_plot(place: str, by_strategy: Mapping[str, pd.DataFrame]) -> Figure:
     """Equity from 100 above, drawdown below."""
     traces = []
-    for name, rows in by_strategy.items():
+    for number, (name, rows) in enumerate(by_strategy.items()):
         growth = 100 * rows["equity"].to_numpy() / rows["equity"].iloc[0]
         line = {"name": _said(name), "legendgroup": name, "visible": True if name in LINES else "legendonly"}
-        traces.append({**_line(rows["date"], growth), **line})
+        # What is looked at is drawn last, on top; a strategy has one colour above and below.
+        style = {"color": COLOURS[number % len(COLOURS)], "width": 2.6 if name == TRAINED else 1.4}
+        upper = {**_line(rows["date"], growth), **line, "line": style, "zorder": int(name == TRAINED)}
         fall = 100 * (growth / np.maximum.accumulate(growth) - 1)
-        traces.append({**_line(rows["date"], fall), **line, "showlegend": False, "yaxis": "y2"})
+        lower = {**_line(rows["date"], fall), **line, "line": style, "showlegend": False, "yaxis": "y2"}
+        traces += [upper, lower]
     layout = {
         "yaxis": {"title": {"text": "equity, start = 100"}, "domain": [0.34, 1]},
         "yaxis2": {"title": {"text": "drawdown, %"}, "domain": [0, 0.26]},
@@ -98,7 +113,15 @@ def _portfolio(result: TaskResult) -> list[Figure]:
         for period, part in result.figures["periods"].items()
         for name, row in part["comparisons"].items()
     ]
-    return [*found, forest("Sharpe ratio: trained policy's portfolios, ...", pd.DataFrame(compared), "less", "period")]
+    return [
+        *found,
+        forest(
+            "Sharpe ratio of the trained policy's portfolios, less that of ...",
+            pd.DataFrame(compared),
+            "less",
+            "period",
+        ),
+    ]
 
 
 def _events(result: TaskResult) -> list[Figure]:

@@ -55,7 +55,7 @@ def run(evaluation: Evaluation) -> TaskResult:
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """A row whose intervals are three columns each."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in row.items():
         if isinstance(value, tuple):
             found.update(zip((key, f"{key}_low", f"{key}_high"), value, strict=True))

@@ -78,8 +78,8 @@ def run(evaluation: Evaluation) -> TaskResult:
         words += sentences
     if not daily:
         return TaskResult({"skipped": "too few days"}, {}, words)
-    returns = pd.concat(daily, ignore_index=True)
-    tables = {"measures": pd.DataFrame(rows), "weights": pd.DataFrame(held), "returns": returns}
+    together = pd.concat(daily, ignore_index=True)
+    tables = {"measures": pd.DataFrame(rows), "weights": pd.DataFrame(held), "returns": together}
     return TaskResult(clean(figures), tables, words)
 
 
@@ -161,14 +161,14 @@ def _policy_weights(evaluation: Evaluation, closes: pd.DataFrame, blocks: list[B
             views = _views(returns.iloc[block.known], row)
             for kind, weights in {**policy_weights(row), "views": views}.items():
                 found.setdefault(f"{name}, {kind}", []).append(weights)
-    weights = {name: np.array(rows) for name, rows in found.items()}
+    chosen = {name: np.array(rows) for name, rows in found.items()}
     # The same mean weights all the time: what is gained over them is the choosing of months.
     constant = {
         f"{name}, constant": np.tile(rows.mean(axis=0), (len(rows), 1))
-        for name, rows in weights.items()
+        for name, rows in chosen.items()
         if name.startswith(TRAINED)
     }
-    return {**weights, **constant}
+    return {**chosen, **constant}
 
 
 def _views(known: pd.DataFrame, scores: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from flag_trl.agent import Decision, choose
+from flag_trl.agent import Decider, Decision, choose
 from flag_trl.observations import EpisodeMemory, Markets, Observation, ObservationConfig, Observer
 
 SELL, HOLD, BUY = range(3)
@@ -60,3 +60,13 @@ class _Ahead(Observer):
         self, raw: Mapping[str, np.ndarray], memories: Sequence[EpisodeMemory] | None = None
     ) -> list[Observation]:
         return super().observe({**raw, "bar": raw["bar"] + 1}, memories)
+
+
+class Idle(Reader):
+    """Does what a rule does that looks at nothing."""
+
+    def __init__(self, rule: Decider) -> None:
+        self._rule = rule
+
+    def decide(self, observations: Sequence[Observation], uniforms: np.ndarray | None = None) -> Decision:
+        return self._rule.decide(observations, uniforms)

@@ -9,8 +9,9 @@ import pytest
 from eval.evaluation import TRAINED, UNTRAINED
 from eval.report import write_report
 from eval.tasks import audit, events, portfolio, risk, trading
+from flag_trl.backtest import always_cash
 from flag_trl.data import Period
-from tests.eval.policies import Reader
+from tests.eval.policies import Idle, Reader
 
 SYMBOLS = ("MSFT", "JNJ", "XOM", "KO")
 ABOUT = {
@@ -111,3 +112,13 @@ def test_tasks_that_were_not_run_leave_a_page_that_says_so(build_evaluation, tmp
     write_report(tmp_path / "report.html", ABOUT, found)
     page = (tmp_path / "report.html").read_text()
     assert "Not run" in page and "There was no event" in page
+
+
+def test_a_policy_that_never_traded_has_a_page_without_a_comparison(build_evaluation, tmp_path: Path) -> None:
+    given = build_evaluation(policies={TRAINED: Reader()})
+    idle = build_evaluation(policies={TRAINED: Idle(always_cash(given.rules.scheme))}, sampled=0, random_draws=0)
+    result = trading.run(idle)
+    write_report(tmp_path / "report.html", ABOUT, {"trading": ("Trading", result)})
+    page = (tmp_path / "report.html").read_text()
+    assert "always in cash by another name" in page and "undefined, for one of the two never varies" in page
+    assert "less that of ..." not in page

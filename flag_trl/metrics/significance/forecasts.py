@@ -47,9 +47,9 @@ def mincer_zarnowitz(realised: ArrayLike, forecast: ArrayLike) -> float:
 def loss_difference(loss_a: ArrayLike, loss_b: ArrayLike, horizon: int = 1, level: float = 0.95) -> Estimate:
     """Mean difference of two forecasts' losses, a less b, below zero where a is better; Diebold and Mariano (1995).
 
-    Forecasts over `horizon` periods that are made each period overlap, and so do their losses. The long-run variance is
-    that of `series_mean`: with a kernel and the normal distribution the test rejects 10 to 15 % of true nulls at twenty
-    periods ahead.
+    Forecasts over `horizon` periods that are made each period overlap, and so do their losses. The long-run variance
+    is that of `series_mean`: with a kernel and the normal distribution the test rejects about 10 % of true nulls at
+    twenty periods ahead.
 
     Parameters
     ----------

@@ -78,16 +78,16 @@ def series_mean(series: ArrayLike, span: int = 1, level: float = 0.95) -> Estima
 def clustered_mean(values: ArrayLike, clusters: ArrayLike, span: int = 1, level: float = 0.95) -> Estimate:
     """Mean of values of which those of one cluster, such as one day, depend on each other.
 
-    With a span of 1, least squares on a constant with cluster-robust errors (Liang and Zeger 1986) and Student's t with
-    one degree of freedom less than there are clusters; by statsmodels. With a longer one, where what was bought on one
-    day is still held on the next, the sums of the clusters are a series in time whose long-run variance counts (Driscoll
-    and Kraay 1998, with the estimate of `series_mean`).
+    With a span of 1, least squares on a constant with cluster-robust errors (Liang and Zeger 1986) and Student's t
+    with one degree of freedom less than there are clusters; by statsmodels. With a longer one, where what was bought
+    on one day is still held on the next, the sums of the clusters are a series in time whose long-run variance counts
+    (Driscoll and Kraay 1998, with the estimate of `series_mean`).
 
     Parameters
     ----------
     values : (n,) array
     clusters : (n,) array
-        What says which values belong together: days, for trades of many stocks; numbers of days where `span` is above 1.
+        What says which values belong together: days, for trades of many stocks; their numbers where `span` is above 1.
     span : int
         Clusters over which values overlap.
     level : float
