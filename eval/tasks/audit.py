@@ -20,10 +20,11 @@ from ..prompts import ALTERATIONS, EVIDENCE, Delayed, all_later_altered
 from ..words import always, clean
 
 NAME, TITLE = "audit", "Audit"
-VERSION = "1"
+VERSION = "2"
 LEAK = 1e-3
 """Batches of another composition move probabilities by less; what a later row moves by more was seen."""
-NAME_FLIPS = 0.10
+NAME_FLIPS, NAME_MOVES = 0.10, 0.05
+"""A policy goes by names if these alone turn so many decisions, or move probabilities so far and more than evidence."""
 LEAK_DAYS = 12
 
 
@@ -157,13 +158,16 @@ def goes_by_the_name(effects: pd.DataFrame) -> Answer:
         group = effects[effects["altered"] == name]
         moved = clustered_mean(group["distance"].to_numpy(), group["date"].to_numpy())
         found[name] = {"distance": moved.interval, "flipped": float(group["flipped"].mean())}
-    by_name = found["names replaced"]["flipped"]
-    by_evidence = max((found[name]["flipped"] for name in EVIDENCE if name in found), default=0.0)
-    caught = by_name >= NAME_FLIPS
+    evidence = [found[name] for name in EVIDENCE if name in found]
+    names, most = found["names replaced"], max(evidence, key=lambda row: row["distance"][0])
+    turned = max(row["flipped"] for row in evidence)
+    # Without an interval, for every day moved as far, the value itself counts.
+    low, high = np.fmin(*names["distance"][:2]), np.fmax(most["distance"][0], most["distance"][2])
+    caught = names["flipped"] >= NAME_FLIPS or (names["distance"][0] >= NAME_MOVES and low > high)
     finding = (
-        f"{'Yes' if caught else 'No'}: {100 * by_name:.0f} % of its decisions turned when names alone were replaced, "
-        f"{100 * by_evidence:.0f} % when prices were mirrored or news shuffled"
-        + (", so it heeds neither." if max(by_name, by_evidence) < 0.02 else ".")
+        f"{'Yes' if caught else 'No'}: names alone turned {100 * names['flipped']:.0f} % of its decisions and moved its "
+        f"probabilities by {names['distance'][0]:.3f} on average; mirrored prices or shuffled news turned "
+        f"{100 * turned:.0f} % and moved them by {most['distance'][0]:.3f}."
     )
     question = "Does it go by the name instead of the evidence?"
     return Answer("goes_by_the_name", question, "caught" if caught else "passed", finding, found)

@@ -27,3 +27,13 @@ def test_an_honest_policy_passes(evaluation) -> None:
     }
     flips = found.tables["altered"].groupby("altered")["flipped"].mean()
     assert flips["names replaced"] == flips["dates moved"] == 0 and flips["prices mirrored"] > 0.5
+
+
+def test_names_that_move_probabilities_further_than_evidence_are_caught_though_no_decision_turns(evaluation) -> None:
+    class Leaning(Reader):
+        def likes(self, observation) -> float:
+            return 1.0 if observation.market_text.startswith("M") else 2.0
+
+    found = audit.run(evaluation(policies={"trained": Leaning()}))
+    assert "goes_by_the_name" in found.figures["caught"]
+    assert not found.tables["altered"]["flipped"].any()
