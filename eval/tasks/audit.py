@@ -165,8 +165,8 @@ def goes_by_the_name(effects: pd.DataFrame) -> Answer:
     low, high = np.fmin(*names["distance"][:2]), np.fmax(most["distance"][0], most["distance"][2])
     caught = names["flipped"] >= NAME_FLIPS or (names["distance"][0] >= NAME_MOVES and low > high)
     finding = (
-        f"{'Yes' if caught else 'No'}: names alone turned {100 * names['flipped']:.0f} % of its decisions and moved its "
-        f"probabilities by {names['distance'][0]:.3f} on average; mirrored prices or shuffled news turned "
+        f"{'Yes' if caught else 'No'}: names alone turned {100 * names['flipped']:.0f} % of its decisions and moved "
+        f"its probabilities by {names['distance'][0]:.3f} on average; mirrored prices or shuffled news turned "
         f"{100 * turned:.0f} % and moved them by {most['distance'][0]:.3f}."
     )
     question = "Does it go by the name instead of the evidence?"

@@ -29,7 +29,7 @@ def test_an_honest_policy_passes(evaluation) -> None:
     assert flips["names replaced"] == flips["dates moved"] == 0 and flips["prices mirrored"] > 0.5
 
 
-def test_names_that_move_probabilities_further_than_evidence_are_caught_though_no_decision_turns(evaluation) -> None:
+def test_names_that_move_probabilities_further_than_evidence_are_caught_without_a_turn(evaluation) -> None:
     class Leaning(Reader):
         def likes(self, observation) -> float:
             return 1.0 if observation.market_text.startswith("M") else 2.0
