@@ -24,7 +24,7 @@ VERSION = "2"
 LEAK = 1e-3
 """Batches of another composition move probabilities by less; what a later row moves by more was seen."""
 NAME_FLIPS, NAME_MOVES = 0.10, 0.05
-"""A policy goes by names if these alone turn so many decisions, or move probabilities so far and more than evidence."""
+"""Names alone turn so many decisions, or move probabilities so far and further than evidence does."""
 LEAK_DAYS = 12
 
 
