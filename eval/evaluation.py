@@ -49,8 +49,6 @@ class Evaluation:
         What single tasks are told besides.
     trials : int
         Configurations tried, this one included.
-    notes : sequence of str
-        What every page says besides.
     seed : int
     folder : Path, optional
         For what a task wants to find again when it is run again; none in most tests.
@@ -68,7 +66,6 @@ class Evaluation:
     random_draws: int = 1000
     options: Mapping[str, Any] = field(default_factory=dict)
     trials: int = 1
-    notes: Sequence[str] = ()
     seed: int = 0
     folder: Path | None = None
     tell: Progress = no_progress

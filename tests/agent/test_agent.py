@@ -162,3 +162,29 @@ def test_days_that_differ_in_numbers_alone_are_decided_apart_and_come_back(
 def test_an_observation_with_soft_tokens_needs_a_policy_with_them(tiny_policy) -> None:
     with pytest.raises(ValueError, match="soft=SoftInput"):
         Agent(tiny_policy(), ObservationConfig(numbers="soft"))
+
+
+def test_without_the_mask_every_action_has_a_probability_and_the_legal_ones_keep_their_proportions(agent) -> None:
+    free, masked = agent.unmasked(SEEN), agent.decide(SEEN).probabilities
+    assert (free > 0).all()
+    restricted = free * np.array([o.legal for o in SEEN])
+    np.testing.assert_allclose(restricted / restricted.sum(1, keepdims=True), masked, atol=1e-6)
+
+
+def test_the_hidden_state_is_what_the_probabilities_are_computed_from(agent) -> None:
+    hidden = torch.from_numpy(agent.hidden(SEEN)).float()
+    rows = agent.policy.model.get_output_embeddings().weight[list(agent.policy.actions.nodes[0].children)]
+    np.testing.assert_allclose((hidden @ rows.T).softmax(-1).detach(), agent.unmasked(SEEN), atol=1e-5)
+    assert np.array_equal(hidden[0], hidden[3]) and not np.array_equal(hidden[0], hidden[2])
+
+
+def test_asked_another_question_the_agent_chooses_among_its_answers_and_then_trades_as_before(agent) -> None:
+    before = agent.decide(SEEN).probabilities
+    template = "{% block system %}Risk?{% endblock %}{% block user %}{{ market }}{{ account }}{% endblock %}"
+    with agent.asked({"up": "up", "down": "down"}, template + "{% block account %}Answer:{% endblock %}"):
+        shown = [Observation(o.market_text, o.account_text, (True, True)) for o in SEEN]
+        found = agent.decide(shown).probabilities
+        assert found.shape == (4, 2) and np.allclose(found.sum(1), 1)
+        # The account is not part of this question.
+        assert np.array_equal(found[0], found[1])
+    assert np.array_equal(agent.decide(SEEN).probabilities, before)
