@@ -4,6 +4,7 @@ accelerate launch -m eval.run --config recipes/eval/full.yaml --policy FOLDER
 """
 
 import json
+import logging
 import platform
 import shlex
 import sys
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from flag_trl.agent import Agent, Policy, count_trials
-from flag_trl.data import MarketData
+from flag_trl.data import DataError, MarketData
 from flag_trl.data.altered import WEEKS
 from flag_trl.scripts.backtest import check_training
 from flag_trl.scripts.progress import report_console
@@ -52,8 +53,18 @@ PUBLISHED = ["*.json", "*.jsonl", "*.safetensors"]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluate; what is wrong with a user's files is told without a traceback."""
+    try:
+        _evaluate(argv)
+    except (DataError, FileNotFoundError) as error:
+        raise SystemExit(f"eval.run: {error}") from error
+
+
+def _evaluate(argv: Sequence[str] | None) -> None:
     """Run the tasks that are not done, and write results and report."""
     began = time.monotonic()
+    # Each set of altered days would tell anew which texts did not fit; flag-trl show-prompt does.
+    logging.getLogger("flag_trl.observations").setLevel(logging.ERROR)
     recipe = read_recipe(argv, EvalArguments)
     if recipe.training.process_index:
         return  # One process is enough, and two would write the same files.

@@ -44,21 +44,28 @@ mlp_steps: 600
 """
 
 
-@pytest.fixture
-def trained(tiny_model, tokenizer, tmp_path: Path, monkeypatch) -> list[str]:
-    """A folder with three symbols, a trained agent and a recipe of its evaluation; the arguments that name them."""
-    tiny_model().save_pretrained(tmp_path / "model")
-    tokenizer.save_pretrained(tmp_path / "model")
-    (tmp_path / "data").mkdir()
+@pytest.fixture(scope="module")
+def workplace(tiny_model, tokenizer, tmp_path_factory) -> Path:
+    """A folder with three symbols, a trained agent and a recipe of its evaluation."""
+    folder = tmp_path_factory.mktemp("workplace")
+    tiny_model().save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    (folder / "data").mkdir()
     dates = np.datetime64("2018-01-01") + np.arange(1000)
     for place, symbol in enumerate(("AAA", "BBB", "CCC")):
         moves = np.random.default_rng(place).standard_t(3, 1000) * 0.01
         table = pd.DataFrame({"date": dates, "close": 100 * np.exp(np.cumsum(moves))})
-        table.to_csv(tmp_path / "data" / f"{symbol}.csv", index=False)
-    (tmp_path / "train.yaml").write_text((SHARED + TRAINING).format(folder=tmp_path))
-    (tmp_path / "judge.yaml").write_text((SHARED + JUDGING).format(folder=tmp_path))
-    monkeypatch.chdir(tmp_path)
-    train.main(["--config", "train.yaml"])
+        table.to_csv(folder / "data" / f"{symbol}.csv", index=False)
+    (folder / "train.yaml").write_text((SHARED + TRAINING).format(folder=folder))
+    (folder / "judge.yaml").write_text((SHARED + JUDGING).format(folder=folder))
+    train.main(["--config", str(folder / "train.yaml"), "--output_dir", str(folder / "outputs" / "train")])
+    return folder
+
+
+@pytest.fixture
+def trained(workplace: Path, monkeypatch) -> list[str]:
+    """The arguments that name them, from their folder."""
+    monkeypatch.chdir(workplace)
     return ["--config", "judge.yaml", "--policy", "outputs/train"]
 
 
@@ -80,12 +87,14 @@ def test_every_task_is_run_once_and_found_again(trained: list[str], capsys) -> N
     assert "<h2>Risk forecasting</h2>" in (folder / "report.html").read_text()
     (answer,) = [a for a in results["tasks"]["audit"]["figures"]["answers"] if a["key"] == "looks_ahead"]
     assert answer["verdict"] == "passed"
-    before = (folder / "trading" / "result.json").stat().st_mtime_ns
-    run.main(trained)
-    assert "found by an earlier run" in capsys.readouterr().out
-    assert (folder / "trading" / "result.json").stat().st_mtime_ns == before
-    run.main([*trained, "--tasks", "trading", "--sampled", "3"])
-    assert (folder / "trading" / "result.json").stat().st_mtime_ns > before
+    times = {name: (folder / name / "result.json").stat().st_mtime_ns for name in TASKS}
+    capsys.readouterr()
+    run.main([*trained, "--event_bars", "3"])
+    assert capsys.readouterr().out.count("found by an earlier run") == len(TASKS) - 1
+    again = {name for name in TASKS if (folder / name / "result.json").stat().st_mtime_ns > times[name]}
+    assert again == {"events"}
+    run.main([*trained, "--event_bars", "3", "--tasks", "events"])
+    assert set(json.loads((folder / "results.json").read_text())["tasks"]) == set(TASKS)
 
 
 def test_the_untrained_model_is_the_agent_before_its_training(trained: list[str]) -> None:
@@ -103,9 +112,10 @@ def test_the_untrained_model_is_the_agent_before_its_training(trained: list[str]
         (["--tasks", "tradng"], "there is no tradng; choose among trading"),
         (["--period", "sooner"], "no test period sooner"),
         (["--chat_url", "http://localhost:1/v1"], "chat_model"),
+        (["--symbols", "ZZZ"], "has no ZZZ.csv or .parquet"),
     ],
 )
 def test_what_is_missing_is_named_before_the_work_starts(words: list[str], message: str, trained: list[str]) -> None:
     with pytest.raises(SystemExit, match=message):
-        run.main([*trained, *words])
-    assert not Path("outputs/judge").exists()
+        run.main([*trained, "--output_dir", "outputs/nothing", *words])
+    assert not Path("outputs/nothing").exists()
