@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.arguments import EvalArguments
 from flag_trl.data import name_stand_in
 from flag_trl.observations import Observer
 from flag_trl.scripts.recipe import read_recipe
@@ -18,7 +19,7 @@ CONFIGS = sorted(REPOSITORY.glob("accelerate_configs/*.yaml"))
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_a_recipe_parses_and_its_periods_follow_one_another(path: Path) -> None:
-    recipe = read_recipe(["--config", str(path)])
+    recipe = read_recipe(["--config", str(path)], EvalArguments if path.parent.name == "eval" else None)
     train, _, tests = recipe.periods()
     assert train.end < tests[0].start
     assert recipe.rules().scheme.actions
@@ -28,7 +29,7 @@ def test_a_recipe_parses_and_its_periods_follow_one_another(path: Path) -> None:
 @pytest.mark.parametrize("path", RECIPES + CONFIGS, ids=lambda p: p.stem)
 def test_the_first_line_is_the_command_that_runs_the_file(path: Path) -> None:
     first = path.read_text().splitlines()[0]
-    assert re.match(r"# accelerate launch .*-m flag_trl\.scripts\.\w+ --config recipes/", first)
+    assert re.match(r"# accelerate launch .*-m (flag_trl\.scripts\.\w+|eval\.run) --config recipes/", first)
     named = re.findall(r"(?:accelerate_configs|recipes)/[\w/]+\.yaml", first)
     assert str(path.relative_to(REPOSITORY)) in named
     assert all((REPOSITORY / name).is_file() for name in named)
