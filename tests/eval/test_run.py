@@ -45,9 +45,9 @@ mlp_steps: 600
 
 
 @pytest.fixture(scope="module")
-def workplace(tiny_model, tokenizer, tmp_path_factory) -> Path:
+def judged_folder(tiny_model, tokenizer, tmp_path_factory) -> Path:
     """A folder with three symbols, a trained agent and a recipe of its evaluation."""
-    folder = tmp_path_factory.mktemp("workplace")
+    folder = tmp_path_factory.mktemp("judged_folder")
     tiny_model().save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     (folder / "data").mkdir()
@@ -63,9 +63,9 @@ def workplace(tiny_model, tokenizer, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def trained(workplace: Path, monkeypatch) -> list[str]:
+def trained(judged_folder: Path, monkeypatch) -> list[str]:
     """The arguments that name them, from their folder."""
-    monkeypatch.chdir(workplace)
+    monkeypatch.chdir(judged_folder)
     return ["--config", "judge.yaml", "--policy", "outputs/train"]
 
 
