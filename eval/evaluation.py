@@ -90,10 +90,9 @@ class Evaluation:
         costs = self.rules.costs
         return replace(self.rules, costs=Costs(commission_bps, costs.slippage_bps, costs.borrow_rate))
 
-    def player(self, name: str, periods: Sequence[Period] | None = None) -> tuple[Decider, Observer]:
+    def player(self, name: str) -> tuple[Decider, Observer]:
         """A policy's decisions on every day of the periods, computed once, and what it is shown."""
-        chosen = self.periods if periods is None else periods
-        return prepared(self.policies[name], self.markets, chosen, self.rules, self.telling(f"{name} policy"))
+        return prepared(self.policies[name], self.markets, self.periods, self.rules, self.telling(f"{name} policy"))
 
     def telling(self, what: str) -> Callable[[int, int], None]:
         """`tell` for one piece of work."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from flag_trl.metrics import Estimate, SharpeDifference
+
 ONE_SIDED = 0.95
 
 
@@ -17,6 +19,12 @@ def always(values: Iterable[Any]) -> Any | None:
         return None
     value, count = counted.most_common(1)[0]
     return value if count >= ONE_SIDED * counted.total() else None
+
+
+def row_of(found: Estimate | SharpeDifference) -> dict[str, float]:
+    """A difference, its interval and p-value as a row of a table, and what it could have detected."""
+    row = dict(zip(("difference", "low", "high"), found.interval, strict=True), p_value=found.p_value)
+    return {**row, "detectable": found.detectable()} if isinstance(found, SharpeDifference) else row
 
 
 def difference_in_words(measure: str, against: str, row: Mapping[str, Any]) -> str:

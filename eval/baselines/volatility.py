@@ -22,6 +22,11 @@ def realised(close: np.ndarray, bars: np.ndarray, horizon: int) -> np.ndarray:
     return (total[bars + horizon] - total[bars]) / horizon
 
 
+def log_volatility(close: np.ndarray, bars: np.ndarray, horizon: int) -> np.ndarray:
+    """Logarithm of the realised volatility a day after each of `bars`; of prices that stood still, of 0.01 %."""
+    return np.log(np.maximum(realised(close, bars, horizon), 1e-8)) / 2
+
+
 def past_volatility(close: np.ndarray, fit: np.ndarray, judged: np.ndarray, horizon: int) -> np.ndarray:
     """What the last 20 bars had, or as many as the horizon where that is more."""
     back = max(20, horizon)
@@ -42,12 +47,12 @@ def har(close: np.ndarray, fit: np.ndarray, judged: np.ndarray, horizon: int) ->
     """Heterogeneous autoregression of log volatility on that of the last 1, 5 and 22 bars (Corsi 2009)."""
 
     def features(bars: np.ndarray) -> np.ndarray:
-        past = [np.log(np.maximum(realised(close, bars - back, back), 1e-8)) / 2 for back in (1, 5, 22)]
+        past = [log_volatility(close, bars - back, back) for back in (1, 5, 22)]
         return np.column_stack([np.ones(len(bars)), *past])
 
     # Every bar between the first and the last that may be fitted to, whatever the stride.
     bars = np.arange(fit[0], fit[-1] + 1)
-    truth = np.log(np.maximum(realised(close, bars, horizon), 1e-8)) / 2
+    truth = log_volatility(close, bars, horizon)
     slopes, *_ = np.linalg.lstsq(features(bars), truth, rcond=None)
     residual = truth - features(bars) @ slopes
     # The mean of a log-normal variable.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from flag_trl.agent import Agent, Decider, Policy
-from flag_trl.backtest import Ledger, buy_and_hold, prepared, run_backtest
+from flag_trl.backtest import Ledger, buy_and_hold, run_backtest
 from flag_trl.data import COMPANY, name_stand_in
 from flag_trl.envs import TradingRules
 from flag_trl.metrics import calibration, clustered_mean, market_model, sharpe_difference, sharpe_ratio
@@ -128,9 +128,9 @@ def altered_decisions(policy: Policy, evaluation: Evaluation, asked: Sequence[tu
     rows = []
     for place, (name, alter) in enumerate(ALTERATIONS.items()):
         evaluation.tell("prompts altered", place, len(ALTERATIONS))
-        other = {symbol: alter(market, names, evaluation.seed) for symbol, market in markets.items()}
         if name == "news shuffled" and not any(market.texts for market in markets.values()):
             continue
+        other = {symbol: alter(market, names, evaluation.seed) for symbol, market in markets.items()}
         after = flat_probabilities(_looking_for(policy, name), other, asked, rules)
         distance = np.abs(after - before).sum(axis=1) / 2
         flipped = after.argmax(axis=1) != before.argmax(axis=1)
@@ -190,11 +190,11 @@ def survives(policy: Policy, player: Player, evaluation: Evaluation, ledgers: Se
     years, hold = evaluation.periods_per_year, (buy_and_hold(evaluation.rules.scheme), None)
     held = pooled(_trade(evaluation, hold))
     dearest = max(evaluation.all_costs)
-    late = Delayed(policy)
+    late = replace(evaluation, policies={"delayed": Delayed(policy)})
     ways = {
         "as traded": pooled(ledgers),
         f"{dearest:g} bp commission": pooled(_trade(evaluation, player, evaluation.at_cost(dearest))),
-        "a day late": pooled(_trade(evaluation, _prepared(late, evaluation))),
+        "a day late": pooled(_trade(evaluation, late.player("delayed"))),
     }
     if evaluation.rules.fill == "same_close" and all(m.open is not None for m in evaluation.markets.values()):
         # What was known at the close decides; the order fills at the next open.
@@ -267,12 +267,6 @@ def tries(evaluation: Evaluation) -> Answer:
         else "As far as was recorded."
     )
     return Answer("tries", "How many configurations were tried?", "open", finding, {"trials": n})
-
-
-def _prepared(policy: Policy, evaluation: Evaluation) -> Player:
-    """A policy's decisions on the judged days, computed once."""
-    told = evaluation.telling("a day late")
-    return prepared(policy, evaluation.markets, evaluation.periods, evaluation.rules, told)
 
 
 def _trade(evaluation: Evaluation, player: Player, rules: TradingRules | None = None) -> list[Ledger]:

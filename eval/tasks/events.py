@@ -12,7 +12,7 @@ from flag_trl.metrics import clustered_mean
 from ..baselines.sentiment import lexicon_scores
 from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult, leanings
 from ..events import MarketEvent, events_of
-from ..words import clean
+from ..words import clean, row_of
 
 NAME, TITLE = "events", "Event-driven trading"
 VERSION = "1"
@@ -201,7 +201,7 @@ def _difference(table: pd.DataFrame, one: str, other: str, cost: float, bars: in
     gap = table[f"position {one}"] - table[f"position {other}"]
     paid = cost * (table[f"position {one}"].abs() - table[f"position {other}"].abs())
     found = clustered_mean(1e4 * (gap * table["return"] - paid).to_numpy(), table["day"].to_numpy(), bars)
-    return {"difference": found.value, "low": found.low, "high": found.high, "p_value": found.p_value}
+    return row_of(found)
 
 
 def _random(table: pd.DataFrame, cost: float, evaluation: Evaluation) -> dict[str, Any]:

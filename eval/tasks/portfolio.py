@@ -23,7 +23,7 @@ from flag_trl.data import Period
 from flag_trl.metrics import max_drawdown, sharpe_difference, sharpe_interval, sharpe_ratio
 
 from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult, leanings
-from ..words import clean, difference_in_words
+from ..words import clean, difference_in_words, row_of
 
 NAME, TITLE = "portfolio", "Portfolio optimisation"
 VERSION = "1"
@@ -230,9 +230,7 @@ def _compare(daily: list[pd.DataFrame], period: Period, evaluation: Evaluation) 
             if against not in wide or (kind == "long-short" and against == "1/N"):
                 continue
             own = wide[f"{TRAINED}, {kind}"].to_numpy()
-            test = sharpe_difference(own, wide[against].to_numpy(), evaluation.periods_per_year)
-            row = {"difference": test.difference, "low": test.low, "high": test.high, "p_value": test.p_value}
-            row["detectable"] = test.detectable()
+            row = row_of(sharpe_difference(own, wide[against].to_numpy(), evaluation.periods_per_year))
             found[f"{kind} less {against}"] = row
             words.append(f"{period.name}, {kind}: " + difference_in_words("Sharpe ratio", against, row))
     return {"comparisons": found}, words

@@ -8,7 +8,7 @@ import numpy as np
 
 from flag_trl.agent import Agent
 
-from ..baselines.volatility import realised
+from ..baselines.volatility import log_volatility
 from ..evaluation import Evaluation, flat_states
 
 ANSWERS = ("tiny", "small", "medium", "large", "huge")
@@ -36,7 +36,7 @@ def probe_states(
     fit = [(d.symbol, int(bar)) for d in days for bar in d.fit]
     judged = [(d.symbol, int(bar)) for d in days for bar in d.judged]
     states = agent.hidden(_observations(agent, evaluation, fit + judged), tell)
-    truth = np.concatenate([_log_volatility(evaluation, d.symbol, d.fit, horizon) for d in days])
+    truth = np.concatenate([log_volatility(evaluation.markets[d.symbol].close, d.fit, horizon) for d in days])
     model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(states[: len(fit)], truth)
     # A probe extrapolates; what it has never seen is cut at the training period's extremes.
     return _variances(np.clip(model.predict(states), truth.min(), truth.max()), truth, days)
@@ -58,7 +58,7 @@ def ask_volatility(
         shown = _observations(agent, evaluation, fit + judged, len(ANSWERS))
         table = agent.table(shown, tell)
         rank = table.probabilities(shown) @ np.arange(len(ANSWERS))
-    truth = np.concatenate([_log_volatility(evaluation, d.symbol, d.fit, horizon) for d in days])
+    truth = np.concatenate([log_volatility(evaluation.markets[d.symbol].close, d.fit, horizon) for d in days])
     model = IsotonicRegression(out_of_bounds="clip").fit(rank[: len(fit)], truth)
     return _variances(model.predict(rank), truth, days)
 
@@ -69,10 +69,6 @@ def _observations(
     observer = agent.observer(evaluation.markets, evaluation.rules.fill)
     shown = flat_states(observer, evaluation.markets, asked, evaluation.rules.scheme)
     return shown if answers is None else [replace(o, legal=(True,) * answers) for o in shown]
-
-
-def _log_volatility(evaluation: Evaluation, symbol: str, bars: np.ndarray, horizon: int) -> np.ndarray:
-    return 0.5 * np.log(np.maximum(realised(evaluation.markets[symbol].close, bars, horizon), 1e-8))
 
 
 def _variances(predicted: np.ndarray, truth: np.ndarray, days: Sequence[Any]) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -12,7 +12,7 @@ from flag_trl.metrics import coverage_test, loss_difference, mincer_zarnowitz, q
 
 from ..baselines.volatility import FORECASTERS, realised
 from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult
-from ..words import clean
+from ..words import clean, row_of
 from .probes import ask_volatility, probe_states
 
 NAME, TITLE = "risk", "Risk forecasting"
@@ -168,18 +168,8 @@ def _comparisons(forecasts: pd.DataFrame) -> list[dict[str, Any]]:
             for other in [f"{UNTRAINED}, {way}", *FORECASTERS]:
                 if own in wide and other in wide:
                     test = loss_difference(wide[own].to_numpy(), wide[other].to_numpy(), int(horizon))
-                    rows.append(
-                        {
-                            "horizon": int(horizon),
-                            "period": period,
-                            "forecaster": own,
-                            "less": other,
-                            "difference": test.value,
-                            "low": test.low,
-                            "high": test.high,
-                            "p_value": test.p_value,
-                        }
-                    )
+                    label = {"horizon": int(horizon), "period": period, "forecaster": own, "less": other}
+                    rows.append({**label, **row_of(test)})
     return rows
 
 

@@ -26,7 +26,7 @@ from ..baselines.published import quoted_rows
 from ..baselines.rules import RULES, Follower
 from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult
 from ..pool import closes, pooled
-from ..words import always, clean, difference_in_words
+from ..words import always, clean, difference_in_words, row_of
 
 NAME, TITLE = "trading", "Trading"
 VERSION = "1"
@@ -151,17 +151,7 @@ def _compare(books: Mapping[str, Book], evaluation: Evaluation) -> list[dict[str
     rows = []
     for name, returns in others.items():
         found = sharpe_difference(own.to_numpy(), returns.to_numpy(), periods, seed=evaluation.seed)
-        rows.append(
-            {
-                "less": name,
-                "difference": found.difference,
-                "low": found.low,
-                "high": found.high,
-                "p_value": found.p_value,
-                "detectable": found.detectable(),
-                "mean_difference_bp": 1e4 * float((own - returns).mean()),
-            }
-        )
+        rows.append({"less": name, **row_of(found), "mean_difference_bp": 1e4 * float((own - returns).mean())})
     return rows
 
 
@@ -175,13 +165,7 @@ def timing(policy: Book, periods_per_year: int) -> dict[str, Any]:
     weights = [ledger.equity["weight"].to_numpy()[1:].mean() for ledger in ledgers]
     constant = (closes(ledgers) * weights).mean(axis=1)
     found = series_mean(100 * periods_per_year * (policy.returns - constant).to_numpy())
-    return {
-        "mean_weight": float(np.mean(weights)),
-        "difference": found.value,
-        "low": found.low,
-        "high": found.high,
-        "p_value": found.p_value,
-    }
+    return {"mean_weight": float(np.mean(weights)), **row_of(found)}
 
 
 def _across(books: Mapping[str, Book], evaluation: Evaluation) -> dict[str, Any]:
