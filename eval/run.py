@@ -5,7 +5,6 @@ accelerate launch -m eval.run --config recipes/eval/full.yaml --policy FOLDER
 
 import json
 import logging
-import platform
 import shlex
 import sys
 import time
@@ -13,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,7 +38,6 @@ from .words import clean
 
 WIDE = ("portfolio", "events")
 """Tasks that look at the transfer symbols; the others at what is traded."""
-PACKAGES = ("flag-trl", "torch", "transformers", "trl", "peft", "numpy", "pandas", "skfolio", "arch", "statsmodels")
 EXTRAS = {
     "arch": "arch",
     "plotly": "plotly",
@@ -129,7 +126,7 @@ def build(recipe: Recipe, options: EvalArguments) -> tuple[Evaluation, dict[str,
         ],
         "periods": {period.name: [str(period.start), str(period.end)] for period in periods},
         "symbols": list(evaluation.markets),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": store.versions(),
     }
     return evaluation, about
 

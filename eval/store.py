@@ -2,8 +2,10 @@
 
 import json
 import os
+import platform
 from collections.abc import Mapping
 from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from .evaluation import TaskResult
 from .words import clean
 
 RESULT = "result.json"
+PACKAGES = ("flag-trl", "torch", "transformers", "trl", "peft", "numpy", "pandas", "skfolio", "arch", "statsmodels")
 
 
 def digest(*parts: Any) -> str:
@@ -44,6 +47,11 @@ def market_digest(market: MarketData) -> str:
     return found.hexdigest()
 
 
+def versions() -> dict[str, str]:
+    """Of what the results are made with."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,11 +60,16 @@ def replace_text(path: Path, text: str) -> None:
 
 def save(folder: Path, key: str, result: TaskResult) -> None:
     """Write a task's tables as Parquet, then what was found and under which settings `key` it was."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, table in result.tables.items():
-        _replace(folder / f"{name}.parquet", lambda path, table=table: table.to_parquet(path, index=False))
+        save_table(folder / f"{name}.parquet", table)
     record = {"key": key, "figures": clean(result.figures), "words": result.words, "tables": sorted(result.tables)}
     _replace(folder / RESULT, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
+
+
+def save_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, lambda partial: table.to_parquet(partial, index=False))
 
 
 def read(folder: Path, key: str) -> TaskResult | None:

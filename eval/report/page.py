@@ -19,6 +19,7 @@ TABLES = {
     "events": ("strategies", "events"),
     "risk": ("scores", "value_at_risk"),
     "audit": ("altered",),
+    "study": ("measures", "comparisons", "quoted"),
 }
 """Tables that a page shows; all are in the Parquet files beside it."""
 MOST_ROWS = 400

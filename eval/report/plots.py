@@ -34,6 +34,7 @@ def plots_of(task: str, result: TaskResult) -> list[Figure]:
         "events": _events,
         "risk": _risk,
         "audit": _audit,
+        "study": _study,
     }
     return makers[task](result) if result.tables else []
 
@@ -162,6 +163,28 @@ def _audit(result: TaskResult) -> list[Figure]:
         for name, row in answers["goes_by_the_name"].items()
     ]
     found.append(forest("How far probabilities moved (total variation)", pd.DataFrame(names), "altered"))
+    return found
+
+
+def _study(result: TaskResult) -> list[Figure]:
+    """Growth of every run of a group, then the differences, all on the convention that comes first."""
+    first, found = ["convention", "cost_bps"], []
+    daily, compared = result.tables["daily"], result.tables["comparisons"]
+    daily = daily[(daily[first] == daily[first].iloc[0]).all(axis=1)]
+    compared = compared[(compared[first] == compared[first].iloc[0]).all(axis=1)].dropna(subset=["difference"])
+    for (group, period), rows in daily.groupby(["group", "period"], sort=False):
+        traces = []
+        for number, (name, runs) in enumerate(rows.groupby("strategy", sort=False)):
+            for run, days in runs.groupby("run"):
+                growth = 100 * np.cumprod(1 + days["return"].to_numpy())
+                style = {"color": COLOURS[number], "width": 1.2 if name == TRAINED else 2}
+                shared = {"name": _said(str(name)), "legendgroup": str(name), "showlegend": run == 0, "line": style}
+                traces.append({**_line(days["date"], growth), **shared})
+        layout = {"yaxis": {"title": {"text": "value, start = 100"}}}
+        found.append({"title": f"{group}, {period}: a line a seed", "data": traces, "layout": layout})
+    compared = compared.assign(place=compared["group"] + ", " + compared["period"])
+    for measure, rows in compared.groupby("measure", sort=False):
+        found.append(forest(f"{measure} of the trained policy, less that of ...", rows, "less", "place"))
     return found
 
 

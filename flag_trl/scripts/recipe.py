@@ -362,22 +362,22 @@ def read_recipe(argv: Sequence[str] | None = None, extra: Any = None) -> Recipe:
     extra : dataclass, optional
         A script's own options.
     """
-    arguments = [part for word in (sys.argv[1:] if argv is None else argv) for part in _split_config(word)]
+    arguments = [part for word in (sys.argv[1:] if argv is None else argv) for part in split_config(word)]
     given = {argument.split("=")[0].replace("-", "_") for argument in arguments}
     if arguments and arguments[-1] == "--config":
         raise SystemExit("--config: name a recipe, such as --config recipes/quickstart.yaml")
-    if "--config" in arguments and "__output_dir" not in given:
+    if "--config" in arguments:
         path = Path(arguments[arguments.index("--config") + 1])
         if not path.is_file():
             raise SystemExit(f"no recipe at {path}; recipes/ holds those that come with flag-trl")
-        if "output_dir" not in (yaml.safe_load(path.read_text()) or {}):
+        if "__output_dir" not in given and "output_dir" not in (yaml.safe_load(path.read_text()) or {}):
             arguments += ["--output_dir", f"outputs/{path.stem}"]
     kinds: list[Any] = [MarketArguments, RulesArguments, PolicyArguments, FlagConfig]
     parser: Any = TrlParser(kinds if extra is None else [*kinds, extra], usage=USAGE, description=DESCRIPTION)
     return Recipe(*parser.parse_args_and_config(arguments))
 
 
-def _split_config(word: str) -> list[str]:
+def split_config(word: str) -> list[str]:
     """TrlParser knows ``--config FILE`` alone, not ``--config=FILE``."""
     return word.split("=", 1) if word.startswith("--config=") else [word]
 

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -45,19 +44,11 @@ mlp_steps: 600
 
 
 @pytest.fixture(scope="module")
-def judged_folder(tiny_model, tokenizer, tmp_path_factory) -> Path:
-    """A folder with three symbols, a trained agent and a recipe of its evaluation."""
+def judged_folder(market_folder: Path, tmp_path_factory) -> Path:
+    """A folder with a trained agent and a recipe of its evaluation."""
     folder = tmp_path_factory.mktemp("judged_folder")
-    tiny_model().save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
-    (folder / "data").mkdir()
-    dates = np.datetime64("2018-01-01") + np.arange(1000)
-    for place, symbol in enumerate(("AAA", "BBB", "CCC")):
-        moves = np.random.default_rng(place).standard_t(3, 1000) * 0.01
-        table = pd.DataFrame({"date": dates, "close": 100 * np.exp(np.cumsum(moves))})
-        table.to_csv(folder / "data" / f"{symbol}.csv", index=False)
-    (folder / "train.yaml").write_text((SHARED + TRAINING).format(folder=folder))
-    (folder / "judge.yaml").write_text((SHARED + JUDGING).format(folder=folder))
+    (folder / "train.yaml").write_text((SHARED + TRAINING).format(folder=market_folder))
+    (folder / "judge.yaml").write_text((SHARED + JUDGING).format(folder=market_folder))
     train.main(["--config", str(folder / "train.yaml"), "--output_dir", str(folder / "outputs" / "train")])
     return folder
 

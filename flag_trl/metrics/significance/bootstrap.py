@@ -20,8 +20,10 @@ def sharpe_interval(
 
     Parameters
     ----------
-    returns : (n,) array
-        Returns a period, as fractions.
+    returns : (n,) or (n, k) array
+        Returns a period, as fractions. Of k runs, seeds for instance, the mean of the Sharpe ratios counts, and all
+        are resampled on the same days: the interval says what other periods would do to it, not other runs. A run
+        that does not vary counts as 0 beside others.
     periods_per_year : int
         Periods a year.
     level : float
@@ -41,16 +43,21 @@ def sharpe_interval(
     ImportError
         If arch is not installed.
     """
-    values = _one_dimensional(returns)
-    if not sample_deviation(values) > 0 or len(values) < MIN_RETURNS:
+    values = np.asarray(returns, dtype=np.float64)
+    if values.ndim != 2:
+        values = _one_dimensional(values)[:, None]
+    varying = values[:, [bool(sample_deviation(column) > 0) for column in values.T]]
+    if not varying.size or len(values) < MIN_RETURNS:
         return UNDEFINED
     need_arch()
     from arch.bootstrap import StationaryBootstrap
 
-    block = block_length(values, "stationary")
-    resampler = StationaryBootstrap(block, values, seed=np.random.default_rng(seed))
-    resampled = [sharpe_ratio(rows, periods_per_year) for (rows,), _ in resampler.bootstrap(draws)]
-    return _percentile_interval(np.array(resampled), level)
+    block = block_length(varying, "stationary")
+    resampler = StationaryBootstrap(block, varying, seed=np.random.default_rng(seed))
+    samples = (np.asarray(rows) for (rows,), _ in resampler.bootstrap(draws))
+    drawn = np.array([[sharpe_ratio(column, periods_per_year) for column in rows.T] for rows in samples])
+    means = np.where(np.isfinite(drawn).any(axis=1), np.nan_to_num(drawn).sum(axis=1) / values.shape[1], np.nan)
+    return _percentile_interval(means, level)
 
 
 def mean_interval(x: ArrayLike, level: float = 0.95, draws: int = 2000, seed: int = 0) -> tuple[float, float]:

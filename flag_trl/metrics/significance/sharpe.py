@@ -188,6 +188,7 @@ def _resampled(pair: Array, weights: Array, estimate: float, block: int, draws: 
         whole = n // block
         blocks = psi[:, : whole * block].reshape(len(psi), whole, block).sum(2) / np.sqrt(block)
         errors = np.sqrt((blocks**2).mean(1) / n)
-        defined = errors > 0
+        # A resample without a day on which the two differ has an error of rounding alone.
+        defined = errors > ROUNDING
         found.append(np.abs(estimates[defined] - estimate) / errors[defined])
     return np.concatenate(found)

@@ -54,6 +54,17 @@ def test_the_two_sides_are_mirror_images() -> None:
     assert one.p_value == other.p_value
 
 
+def test_resamples_without_a_day_on_which_two_policies_differ_do_not_blow_up_the_interval() -> None:
+    rng = np.random.default_rng(12)
+    held = rng.normal(DAILY_MEAN, DAILY_STD, 148)
+    for days in ([60], [60, 61, 90]):
+        # Returns of accounts of different size are equal but for rounding.
+        own = held + 1e-17 * rng.standard_normal(148)
+        own[days] = 0.0
+        found = sharpe_difference(own, held)
+        assert found.low <= found.difference <= found.high and found.high - found.low < 10
+
+
 @pytest.mark.parametrize("times", [1.0, 2.0])
 def test_a_policy_does_not_differ_from_itself_at_any_leverage(times: float) -> None:
     returns = np.random.default_rng(9).normal(DAILY_MEAN, DAILY_STD, 100)

@@ -1,0 +1,1 @@
+"""Training recipes over seeds, and what became of them on later days: `python -m eval.study`."""
