@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from flag_trl.agent import Agent, Policy, count_trials
+from flag_trl.agent import AGENT_FILES, Agent, Policy, agent_folder, count_trials
 from flag_trl.data import DataError, MarketData
 from flag_trl.data.altered import WEEKS
 from flag_trl.scripts.backtest import check_training
@@ -45,8 +45,6 @@ EXTRAS = {
     "sklearn": "scikit-learn",
     "statsmodels": "statsmodels",
 }
-POLICY_FILES = ("agent.json", "policy.json", "policy.safetensors")
-PUBLISHED = ["*.json", "*.jsonl", "*.safetensors"]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -137,7 +135,7 @@ def _policies(recipe: Recipe, options: EvalArguments) -> tuple[dict[str, Policy]
         agent = recipe.agent()
         arrange(agent, recipe.training)
         return {TRAINED: agent}, _identity(agent, None)
-    folder = _folder(str(options.policy))
+    folder = agent_folder(str(options.policy))
     agents = {name: Agent.from_pretrained(folder, trained=name == TRAINED) for name in (TRAINED, UNTRAINED)}
     for agent in agents.values():
         agent.observation = recipe.as_altered(agent.observation)
@@ -153,22 +151,10 @@ def _policies(recipe: Recipe, options: EvalArguments) -> tuple[dict[str, Policy]
     return dict(agents), _identity(agents[TRAINED], folder)
 
 
-def _folder(policy: str) -> Path:
-    """Where a trained agent lies: a folder, or what is downloaded of a repository of the Hub, safetensors alone."""
-    if (Path(policy) / "agent.json").is_file():
-        return Path(policy)
-    from huggingface_hub import snapshot_download
-
-    found = Path(snapshot_download(policy, allow_patterns=PUBLISHED))
-    if not (found / "agent.json").is_file():
-        raise SystemExit(f"{policy} holds no trained agent: there is no agent.json in it")
-    return found
-
-
 def _identity(agent: Agent, folder: Path | None) -> dict[str, str]:
     """Hashes of the adapter's files and of the base model's weights, what is shown, and the words said."""
     base = Path(str(agent.policy.base_model))
-    files = [folder / name for name in POLICY_FILES] if folder else []
+    files = [folder / name for name in AGENT_FILES] if folder else []
     files += sorted(base.glob("*.safetensors")) if base.is_dir() else []
     found = {file.name: store.file_digest(file) for file in files if file.is_file()}
     found["shown"] = store.digest(asdict(agent.observation), agent.prompts.template, agent.policy.actions.words)
@@ -272,12 +258,8 @@ def _check(options: EvalArguments) -> None:
         raise SystemExit(f"evaluation needs {', '.join(missing)}: pip install 'flag-trl[eval]'")
     if options.policy is None:
         raise SystemExit(f"--policy: name the folder of a trained agent, or {UNTRAINED} for the base model")
-    local = Path(options.policy)
-    is_repository = (
-        options.policy.count("/") == 1 and not options.policy.startswith((".", "/")) and not local.parent.is_dir()
-    )
-    if options.policy != UNTRAINED and not (local / "agent.json").is_file() and not is_repository:
-        raise SystemExit(f"{options.policy} holds no trained agent; train one, or name another --policy")
+    if options.policy != UNTRAINED:
+        agent_folder(options.policy)
     if options.chat_url and not options.chat_model:
         raise SystemExit("--chat_url: name the model that is to be asked for with --chat_model")
 

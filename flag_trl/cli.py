@@ -34,6 +34,11 @@ COMMANDS = {
         "Run a policy over a period: trades, equity, measures, and a picture against Buy & Hold.",
         "flag-trl backtest --config recipes/quickstart.yaml",
     ),
+    "publish": Command(
+        "flag_trl.scripts.publish",
+        "Put a trained agent onto the Hub: safetensors, settings, and a card with its results.",
+        "flag-trl publish outputs/quickstart USER/NAME --to packed",
+    ),
     "data": Command(
         "flag_trl.scripts.data",
         "Check market data: dates, gaps, rows, texts a day and their length, with a picture of coverage.",

@@ -13,6 +13,8 @@ from .play import HOLD
 
 KEY = ["convention", "cost_bps"]
 NAMES = {TRAINED: "trained", UNTRAINED: "untrained", HOLD: "Buy & Hold", "constant_position": "constant position"}
+TEXTS = ("", "less", "trained less", "measure")
+"""Heads of columns that hold words."""
 COLOURS = {TRAINED: "#1f77b4", UNTRAINED: "#ff7f0e", HOLD: "#444444"}
 
 
@@ -127,7 +129,7 @@ def _interval(row: Mapping[Any, Any]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---:" if column and column != "measure" else "---" for column in head], *rows]
+    lines = [head, ["---" if column in TEXTS else "---:" for column in head], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

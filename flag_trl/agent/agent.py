@@ -12,12 +12,11 @@ import torch
 
 from flag_trl.accounts import PositionScheme
 from flag_trl.agent.decision import Decision, choose
+from flag_trl.agent.folder import AGENT_FILE, agent_folder
 from flag_trl.agent.table import PolicyTable
 from flag_trl.observations import Markets, Observation, ObservationConfig, Observer
 from flag_trl.policy import ActionTokens, ImageTokens, LLMPolicy, SoftInput, SoftTokens
 from flag_trl.prompts import Prompt, PromptBuilder
-
-AGENT_FILE = "agent.json"
 
 
 @dataclass(frozen=True)
@@ -202,18 +201,20 @@ class Agent:
         (Path(folder) / AGENT_FILE).write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, trained: bool = True) -> "Agent":
-        """Restore an agent saved by `save`; not `trained`, as it was before its training.
+    def from_pretrained(cls, name: str | Path, trained: bool = True, revision: str | None = None) -> "Agent":
+        """Restore an agent saved by `save` or published on the Hub; see `agent_folder`.
 
-        Raises
-        ------
-        FileNotFoundError
-            If the folder holds no saved agent.
+        Parameters
+        ----------
+        name : str or Path
+            A folder, or ``user/repository``.
+        trained : bool
+            Without it, the agent as it was before its training.
+        revision : str, optional
+            Branch, tag or commit on the Hub.
         """
-        file = Path(folder) / AGENT_FILE
-        if not file.is_file():
-            raise FileNotFoundError(f"{folder} holds no trained agent: there is no {AGENT_FILE} in it")
-        saved = json.loads(file.read_text())
+        folder = agent_folder(name, revision)
+        saved = json.loads((folder / AGENT_FILE).read_text())
         policy = LLMPolicy.from_pretrained(folder, trained=trained)
         agent = cls(policy, ObservationConfig(**saved["observation"]), saved["template"])
         agent.trained_on = saved["trained_on"]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from flag_trl.policy.engine import AUTOCAST, Batch, Engine, Outputs
 from flag_trl.policy.heads import ValueHead, token_logits
 from flag_trl.policy.layers import TreePass
 from flag_trl.policy.loading import load_base
-from flag_trl.policy.saved import SavedPolicy, read_weights
+from flag_trl.policy.saved import SavedPolicy, check_base, digest_of_frozen, load_weights, write_weights
 from flag_trl.policy.soft import NumberEncoder, SoftInput
 from flag_trl.policy.tree import PromptTree, Segments, TreeBatch
 from flag_trl.policy.trunk_cache import TrunkCache, trunk_fingerprint
@@ -135,6 +136,7 @@ class LLMPolicy(nn.Module):
             saved.check(folder, words, tuning, value_head, soft)
             base = saved.base_model, saved.words, saved.tuning, dtype, saved.revision
             policy = cls.from_pretrained(*base, value_head=saved.value_head, soft=saved.soft)
+            check_base(saved, policy.base_digest, folder)
             if trained:
                 policy.load_trained(folder)
             return policy
@@ -158,8 +160,9 @@ class LLMPolicy(nn.Module):
         state = dict(self.state_dict()) if state_dict is None else state_dict
         words = dict(zip(self.actions.names, self.actions.words, strict=True))
         head, soft = self.value_head is not None, self.soft
-        described = SavedPolicy(self.base_model, self.revision, words, self.tuning, head, soft)
-        described.write(Path(folder), {name: state[name] for name in self.trainable_names})
+        write_weights(self, Path(folder), state)
+        described = SavedPolicy(self.base_model, self.revision, words, self.tuning, head, soft, self.base_digest)
+        described.write(Path(folder))
 
     def load_trained(self, folder: str | Path) -> None:
         """Put the trained weights of a saved policy into this one.
@@ -169,7 +172,12 @@ class LLMPolicy(nn.Module):
         ValueError
             If the file's tensors are not exactly the ones that this policy trains.
         """
-        self.load_state_dict(read_weights(Path(folder), set(self.trainable_names)), strict=False)
+        load_weights(self, Path(folder))
+
+    @cached_property
+    def base_digest(self) -> str | None:
+        """Names the weights that do not train; None where all do, or where they were loaded in fewer bits."""
+        return digest_of_frozen(self) if self.tuning.trunk_bits == 16 else None
 
     @property
     def trainable_names(self) -> list[str]:

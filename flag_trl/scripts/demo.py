@@ -13,9 +13,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from flag_trl.agent import carry_trials, record_trial
+from flag_trl.agent import AGENT_FILES, LEDGER, carry_trials, record_trial
 from flag_trl.backtest import Ledger, learning_in_words, run_backtest
 from flag_trl.data import Period
+from flag_trl.hub import TRAINING_FILE
 from flag_trl.scripts.backtest import check_extras, report
 from flag_trl.scripts.progress import progress_bar, report_console
 from flag_trl.scripts.recipe import Recipe, read_recipe
@@ -27,10 +28,9 @@ MARK = ".demo"
 WRITES = (
     "backtest",
     "results.json",
-    "agent.json",
-    "policy.json",
-    "policy.safetensors",
-    "trials.jsonl",
+    *AGENT_FILES,
+    LEDGER,
+    TRAINING_FILE,
     "checkpoint-*",
 )
 
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     trainer.train()
     trainer.save_model()
     carry_trials(recipe.output, recipe.market.symbols)
+    recipe.write_training(trainer.agent)
     trained = _test(recipe, trainer, "trained policy")
 
     conventions = recipe.conventions(trainer.agent)

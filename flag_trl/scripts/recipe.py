@@ -1,5 +1,6 @@
 """A recipe: the options that training, backtest and prompt display share, and what they build."""
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -27,6 +28,7 @@ from flag_trl.data import (
 from flag_trl.data.altered import WEEKS
 from flag_trl.data.market import WHOLE_DAY
 from flag_trl.envs import FillAt, RewardName, TradingRules
+from flag_trl.hub import TRAINING_FILE
 from flag_trl.observations import NewsSelector, NumberForm, ObservationConfig
 from flag_trl.observations.indicators import KINDS
 from flag_trl.policy import LLMPolicy, SoftInput, Tuning
@@ -348,6 +350,11 @@ class Recipe:
             *([f"counterfactual: {self.market.counterfactual} altered"] if self.market.counterfactual else []),
             *self.market.notes,
         ]
+
+    def write_training(self, agent: Agent) -> None:
+        """Write how the agent in the output folder was trained, for whoever is given it."""
+        said = {"conventions": self.conventions(agent), **self.configuration}
+        (self.output / TRAINING_FILE).write_text(json.dumps(said, indent=1, default=str) + "\n")
 
 
 def read_recipe(argv: Sequence[str] | None = None, extra: Any = None) -> Recipe:

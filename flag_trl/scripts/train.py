@@ -72,10 +72,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if counts and checkpoint is None:
         record_trial(recipe.output, recipe.configuration, recipe.market.symbols, recipe.training.seed)
     trainer.train(resume_from_checkpoint=checkpoint)
+    if counts:
+        # What a push takes along.
+        recipe.output.mkdir(parents=True, exist_ok=True)
+        carry_trials(recipe.output, recipe.market.symbols)
+        recipe.write_training(trainer.agent)
     trainer.save_model()
     trainer.save_state()
-    if counts:
-        carry_trials(recipe.output, recipe.market.symbols)
     trainer.end()
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import torch
+from transformers.trainer_utils import HubStrategy
 from trl.trainer.base_config import _BaseConfig
 
 from flag_trl.policy import Precision, Share
@@ -216,10 +217,11 @@ class FlagConfig(_BaseConfig):
             raise ValueError(
                 "remove_unused_columns must be False: the dataset's columns name windows, not model inputs"
             )
-        if self.push_to_hub:
+        strategy = HubStrategy(self.hub_strategy)
+        if self.push_to_hub and strategy not in (HubStrategy.END, HubStrategy.EVERY_SAVE):
             raise ValueError(
-                "push_to_hub is not supported yet: transformers would upload a pickle of the arguments with every "
-                "checkpoint. Upload the output folder's .json and .safetensors files by hand"
+                f"hub_strategy is {strategy.value}; checkpoints hold pickles of the optimiser's "
+                "state, which are never uploaded: choose end, or every_save for the agent of each checkpoint"
             )
         if self.forward_batch_tokens < 1:
             raise ValueError(f"forward_batch_tokens is {self.forward_batch_tokens}; it must be at least 1")

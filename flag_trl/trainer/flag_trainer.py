@@ -14,11 +14,13 @@ from torch import nn
 from torch.utils.data import Sampler
 from transformers import ProgressCallback, TrainerCallback
 from transformers.integrations import is_deepspeed_zero3_enabled
+from transformers.trainer_utils import HubStrategy
 from trl.trainer.base_trainer import _BaseTrainer
 
 from flag_trl.agent import Agent
 from flag_trl.data import MarketData, Window
 from flag_trl.envs import TradingRules
+from flag_trl.hub import check_base_model, publish
 from flag_trl.trainer.collector import Collector
 from flag_trl.trainer.flag_config import FlagConfig
 from flag_trl.trainer.losses import exact_loss, kl_divergence, ppo_loss, reinforce_loss, value_loss
@@ -311,6 +313,39 @@ class FlagTrainer(_BaseTrainer):
             file = self._buffer_file(resume_from_checkpoint, slot)
             if file.is_file():
                 self._rollouts[slot], self._left_old_policy = Samples.load(file)
+
+    # What goes onto the Hub is the agent with its card: the parent would upload the whole folder, pickles too.
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Stop before the training where others could not find the base model."""
+        check_base_model(str(self.agent.policy.base_model))
+        super().init_hf_repo(token, private)
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Save the agent and publish it; see `flag_trl.hub.publish`. Returns the commit's address."""
+        if self.hub_model_id is None:
+            self.init_hf_repo(token, private)
+        self.save_model(_internal_call=True)
+        return self._publish(str(self.args.output_dir), str(commit_message), token, revision)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        if self.args.hub_strategy == HubStrategy.EVERY_SAVE:
+            self._publish(checkpoint_folder, f"Training in progress, step {self.state.global_step}")
+
+    def _publish(self, folder: str, message: str, token: str | None = None, revision: str | None = None) -> str | None:
+        if not self.is_world_process_zero():
+            return None
+        chosen = revision or self.args.hub_revision
+        return publish(
+            folder, str(self.hub_model_id), token=token or self.args.hub_token, message=message, revision=chosen
+        )
 
     def _load_best_model(self) -> None:
         self.agent.policy.load_trained(str(self.state.best_model_checkpoint))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from peft import AutoPeftModelForCausalLM
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from flag_trl.policy import LLMPolicy, Tuning
@@ -113,7 +114,11 @@ def test_the_reference_stays_the_untouched_model(tuning, tiny_policy) -> None:
     assert torch.equal(policy.evaluate(SEGMENTS, ALL_LEGAL).log_probs, moved)
 
 
-@pytest.mark.parametrize("tuning", [TOP, Tuning("lora", 2, lora_rank=2)], ids=lambda t: t.method)
+@pytest.mark.parametrize(
+    "tuning",
+    [TOP, Tuning("lora", 2, lora_rank=2), Tuning("dora", 2, lora_rank=2), Tuning("full")],
+    ids=lambda t: t.method,
+)
 def test_a_saved_policy_decides_the_same_to_the_last_bit(tuning, tiny_model, tokenizer, tmp_path) -> None:
     tiny_model().save_pretrained(tmp_path / "base")
     tokenizer.save_pretrained(tmp_path / "base")
@@ -126,6 +131,33 @@ def test_a_saved_policy_decides_the_same_to_the_last_bit(tuning, tiny_model, tok
         restored.evaluate(SEGMENTS, ALL_LEGAL).log_probs, policy.evaluate(SEGMENTS, ALL_LEGAL).log_probs
     )
     assert {file.suffix for file in (tmp_path / "trained").iterdir()} == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize("method", ["lora", "dora"])
+def test_saved_adapters_load_with_peft_alone(method, tiny_model, tokenizer, tmp_path) -> None:
+    tiny_model().save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    policy = LLMPolicy.from_pretrained(tmp_path / "base", tuning=Tuning(method, 2, lora_rank=2), value_head=True)
+    disturb(policy)
+    policy.save_pretrained(tmp_path / "trained")
+    model = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "trained").eval()
+    tokens = torch.tensor([PROMPTS[0]])
+    with torch.no_grad():
+        assert torch.equal(model(tokens).logits, policy.model.eval()(tokens).logits)
+    restored = LLMPolicy.from_pretrained(tmp_path / "trained")
+    assert torch.equal(restored.evaluate(SEGMENTS, ALL_LEGAL).values, policy.evaluate(SEGMENTS, ALL_LEGAL).values)
+
+
+@pytest.mark.parametrize("tuning", [TOP, Tuning("lora", 2, lora_rank=2)], ids=lambda t: t.method)
+def test_trained_weights_are_not_put_onto_another_base_model(tuning, tiny_model, tokenizer, tmp_path) -> None:
+    tiny_model().save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    LLMPolicy.from_pretrained(tmp_path / "base", tuning=tuning).save_pretrained(tmp_path / "trained")
+    tiny_model(seed=1).save_pretrained(tmp_path / "base")
+    with pytest.raises(ValueError, match="was trained on other weights of .*base than those that are there now"):
+        LLMPolicy.from_pretrained(tmp_path / "trained")
+    # In another type the weights cannot be compared.
+    assert LLMPolicy.from_pretrained(tmp_path / "trained", dtype=torch.bfloat16).device.type == "cpu"
 
 
 def test_a_value_head_starts_at_zero_and_is_saved_with_the_rest(tiny_model, tokenizer, tmp_path) -> None:

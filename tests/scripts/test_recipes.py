@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from eval.arguments import EvalArguments
+from eval.study import __main__ as study
 from flag_trl.data import name_stand_in
 from flag_trl.observations import Observer
 from flag_trl.scripts.recipe import read_recipe
@@ -14,10 +15,11 @@ from flag_trl.scripts.train import build_trainer
 
 REPOSITORY = Path(__file__).parents[2]
 RECIPES = sorted(REPOSITORY.glob("recipes/**/*.yaml"))
+STUDIES = [path for path in RECIPES if path.read_text().startswith("# python -m eval.study")]
 CONFIGS = sorted(REPOSITORY.glob("accelerate_configs/*.yaml"))
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [path for path in RECIPES if path not in STUDIES], ids=lambda p: p.stem)
 def test_a_recipe_parses_and_its_periods_follow_one_another(path: Path) -> None:
     recipe = read_recipe(["--config", str(path)], EvalArguments if path.parent.name == "eval" else None)
     train, _, tests = recipe.periods()
@@ -26,10 +28,23 @@ def test_a_recipe_parses_and_its_periods_follow_one_another(path: Path) -> None:
     assert recipe.output == Path("outputs") / path.stem
 
 
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_a_study_parses_and_so_do_its_recipes(path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    options, words = study.parse(["--config", str(path), "--data", "elsewhere"])
+    runs = study.plan(options, words)
+    assert len(runs) == len(options.recipes) * (options.seeds + 1)
+    for run in runs:
+        recipe = read_recipe(run.command_line)
+        assert recipe.output == run.folder and recipe.market.data == "elsewhere"
+        assert all(str(getattr(recipe.training, key, value)) == str(value) for key, value in options.overrides.items())
+
+
 @pytest.mark.parametrize("path", RECIPES + CONFIGS, ids=lambda p: p.stem)
 def test_the_first_line_is_the_command_that_runs_the_file(path: Path) -> None:
     first = path.read_text().splitlines()[0]
-    assert re.match(r"# accelerate launch .*-m (flag_trl\.scripts\.\w+|eval\.run) --config recipes/", first)
+    launched = r"accelerate launch .*-m (flag_trl\.scripts\.\w+|eval\.run)"
+    assert re.match(rf"# ({launched}|python -m eval\.study) --config recipes/", first)
     named = re.findall(r"(?:accelerate_configs|recipes)/[\w/]+\.yaml", first)
     assert str(path.relative_to(REPOSITORY)) in named
     assert all((REPOSITORY / name).is_file() for name in named)

@@ -30,7 +30,7 @@ from flag_trl.trainer import FlagConfig
         ({"gamma": 1.5}, r"gamma is 1.5; it must lie in \(0, 1\]"),
         ({"forward_batch_tokens": 0}, "forward_batch_tokens is 0"),
         ({"remove_unused_columns": True}, "columns name windows"),
-        ({"push_to_hub": True}, "pickle.*by hand"),
+        ({"push_to_hub": True, "hub_strategy": "checkpoint"}, "hub_strategy is checkpoint; .*pickles"),
     ],
 )
 def test_an_option_that_means_nothing_is_refused(options, says, tmp_path) -> None:
