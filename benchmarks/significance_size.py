@@ -5,8 +5,7 @@ python -m benchmarks.significance_size
 Every significance test of `flag_trl.metrics` on data simulated under its null hypothesis, at a nominal 5 %, and on
 data with a planted difference. Returns have Student's t innovations with 6 degrees of freedom and GARCH(1,1) variance,
 and pairs share a market; forecasts' losses have the overlap that their horizon gives them. The right share of
-rejections under the null is 5 %; that of superior ability and of the deflated Sharpe ratio, conservative by design,
-at most 5 %.
+rejections under the null is 5 %; that of superior ability, conservative by design, at most 5 %.
 """
 
 import sys
@@ -22,13 +21,13 @@ from rich.table import Table
 from benchmarks.command import command_line, write_json
 from benchmarks.machine import machine
 from flag_trl.metrics import (
+    best_of_trials,
     calibration,
     clustered_mean,
     confidence_set,
     coverage_test,
     loss_difference,
     market_model,
-    probabilistic_sharpe,
     sharpe_difference,
     superior_ability,
 )
@@ -53,7 +52,7 @@ def trials() -> Iterator[Trial]:
         yield Trial("Sharpe difference (Ledoit-Wolf)", n, "2 a year", partial(_sharpe_difference, n, 2.0))
     yield Trial("the same", 500, "what it says to find at 80 %", partial(_sharpe_difference, 500, None))
     yield Trial("probabilistic Sharpe", 500, "2 a year", partial(_probabilistic, 500, 1))
-    yield Trial("deflated Sharpe, best of 20", 500, "3 a year", partial(_probabilistic, 500, 20))
+    yield Trial("best of 20 trials", 500, "3 a year", partial(_probabilistic, 500, 20))
     yield Trial("superior ability, 6 strategies", 500, "best 2 a year ahead", partial(_superior, 500))
     yield Trial("confidence set, 4 strategies", 500, "worst 3 a year behind", partial(_confidence_set, 500))
     yield Trial("alpha (Newey-West)", 250, "2 deviations of its error", partial(_alpha, 250))
@@ -63,7 +62,9 @@ def trials() -> Iterator[Trial]:
         yield Trial(name, n, "0.5 deviations", partial(_overlapping, n, share))
     for horizon, n in ((1, 250), (5, 145), (5, 500), (20, 300), (20, 1000)):
         yield Trial(f"loss difference, {horizon} ahead", n, "0.5 deviations", partial(_loss_difference, n, horizon))
-    yield Trial("calibration, 5 stocks a day", 150, "probabilities thrice as far out", partial(_calibration, 150))
+    for count in (1, 5):
+        name = f"calibration, {count} a day"
+        yield Trial(name, 150, "probabilities thrice as far out", partial(_calibration, 150, count))
     for rate in (0.01, 0.05):
         for part in ("unconditional", "independence", "conditional"):
             planted = "1 after each third" if part == "independence" else "twice as many"
@@ -107,11 +108,11 @@ def _two_policies(rng: Rng, n: int) -> np.ndarray:
 
 
 def _probabilistic(n: int, trials: int, rng: Rng, planted: int) -> float:
-    """The best of some trials, deflated as by the suite: with the deviation that chance alone gives."""
+    """The best of some trials, against none having skill."""
     returns = garch(rng, n, trials)
     returns[:, 0] += planted * (3 if trials > 1 else 2) * 0.01 / np.sqrt(252)
     best = returns[:, (returns.mean(0) / returns.std(0)).argmax()]
-    return 1 - probabilistic_sharpe(best, trials, 1 / np.sqrt(n))
+    return best_of_trials(best, trials)
 
 
 def _superior(n: int, rng: Rng, planted: int) -> float:
@@ -156,13 +157,13 @@ def _overlapping(days: int, share: float, rng: Rng, planted: int) -> float:
     return clustered_mean(values, chosen, span=5).p_value
 
 
-def _calibration(days: int, rng: Rng, planted: int) -> float:
-    """Probabilities of five stocks a day that rise or fall together half of the time."""
-    truth = rng.uniform(0.3, 0.7, (days, 5))
+def _calibration(days: int, count: int, rng: Rng, planted: int) -> float:
+    """Probabilities of stocks that rise or fall together on half of the days."""
+    truth = rng.uniform(0.3, 0.7, (days, count))
     together = rng.random((days, 1)) < 0.5
-    uniform = np.where(together, rng.random((days, 1)), rng.random((days, 5)))
+    uniform = np.where(together, rng.random((days, 1)), rng.random((days, count)))
     said = np.clip(0.5 + (3 if planted else 1) * (truth - 0.5), 0, 1)
-    clusters = np.repeat(np.arange(days), 5)
+    clusters = np.repeat(np.arange(days), count)
     return calibration(said.ravel(), (uniform < truth).ravel(), clusters, draws=DRAWS).p_value
 
 

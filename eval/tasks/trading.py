@@ -11,6 +11,7 @@ from flag_trl.agent import Decider
 from flag_trl.backtest import Ledger, RandomLegal, always_cash, buy_and_hold, measures, run_backtest
 from flag_trl.data import Period
 from flag_trl.metrics import (
+    best_of_trials,
     confidence_set,
     probabilistic_sharpe,
     series_mean,
@@ -29,7 +30,7 @@ from ..pool import closes, pooled
 from ..words import always, clean, difference_in_words, row_of
 
 NAME, TITLE = "trading", "Trading"
-VERSION = "1"
+VERSION = "2"
 POOL = "all"
 
 
@@ -181,6 +182,7 @@ def _across(books: Mapping[str, Book], evaluation: Evaluation) -> dict[str, Any]
         "confidence_set": confidence_set({**returns, "buy_and_hold": held}, seed=evaluation.seed),
         "probabilistic_sharpe": probabilistic_sharpe(returns[TRAINED]),
         "deflated_sharpe": probabilistic_sharpe(returns[TRAINED], evaluation.trials, chance),
+        "p_best_of_trials": best_of_trials(returns[TRAINED], evaluation.trials),
         "trials": evaluation.trials,
         "one_action": always(action for ledger in books[TRAINED].ledgers.values() for action in _actions(ledger)),
         "one_position": {name: _one_position(book) for name, book in books.items()},

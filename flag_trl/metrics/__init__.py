@@ -8,7 +8,12 @@ from flag_trl.metrics.significance.coverage import CoverageTest, coverage_test, 
 from flag_trl.metrics.significance.forecasts import loss_difference, mincer_zarnowitz, qlike
 from flag_trl.metrics.significance.multiple import Superiority, confidence_set, superior_ability
 from flag_trl.metrics.significance.regression import Estimate, MarketModel, clustered_mean, market_model, series_mean
-from flag_trl.metrics.significance.sharpe import SharpeDifference, probabilistic_sharpe, sharpe_difference
+from flag_trl.metrics.significance.sharpe import (
+    SharpeDifference,
+    best_of_trials,
+    probabilistic_sharpe,
+    sharpe_difference,
+)
 from flag_trl.metrics.standard import (
     Standard,
     max_drawdown,
@@ -27,6 +32,7 @@ __all__ = [
     "SharpeDifference",
     "Standard",
     "Superiority",
+    "best_of_trials",
     "calibration",
     "clustered_mean",
     "confidence_set",

@@ -55,7 +55,9 @@ def calibration(
     events : (n,) array of bool
         Whether it happened.
     clusters : (n,) array, optional
-        Which events come together, such as those of one day: they are drawn as one in the simulation.
+        Which events come together, such as those of one day. In the simulation each takes its cluster's draw with the
+        square root of the chance that gives two of a cluster the correlation found (of standardised errors, at least
+        0), and a draw of its own otherwise.
     bins : int
         At most so many; equal probabilities share one.
     draws, seed
@@ -79,12 +81,12 @@ def calibration(
     low, high = _wilson(share, count)
     rng, error = np.random.default_rng(seed), _error(share, predicted, count)
     groups = np.arange(p.size) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
-    by_chance = np.array(
-        [
-            _error(np.bincount(place, rng.random(groups.max() + 1)[groups] < p) / count, predicted, count)
-            for _ in range(draws)
-        ]
-    )
+    shared = np.sqrt(_correlation(p, happened, groups))
+    by_chance = np.empty(draws)
+    for draw in range(draws):
+        together = rng.random(groups.max() + 1)[groups]
+        uniform = np.where(rng.random(p.size) < shared, together, rng.random(p.size))
+        by_chance[draw] = _error(np.bincount(place, uniform < p) / count, predicted, count)
     return Calibration(
         predicted,
         share,
@@ -96,6 +98,15 @@ def calibration(
         (np.count_nonzero(by_chance >= error) + 1) / (draws + 1),
         float(np.mean((p - happened) ** 2)),
     )
+
+
+def _correlation(p: NDArray[np.float64], happened: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
+    """Mean product of the standardised errors of two events of one group, within [0, 1]; 0 without such pairs."""
+    deviation = np.sqrt(p * (1 - p))
+    errors = np.divide(happened - p, deviation, out=np.zeros_like(p), where=deviation > 0)
+    pairs = (np.bincount(groups) * (np.bincount(groups) - 1)).sum()
+    products = (np.bincount(groups, errors) ** 2 - np.bincount(groups, errors**2)).sum()
+    return float(np.clip(products / pairs, 0.0, 1.0)) if pairs else 0.0
 
 
 def _bins(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:

@@ -151,6 +151,28 @@ def probabilistic_sharpe(returns: ArrayLike, trials: int = 1, trial_deviation: f
     return float(probabilistic_sharpe_ratio(values, luck))
 
 
+def best_of_trials(returns: ArrayLike, trials: int) -> float:
+    """p-value of a Sharpe ratio that is the best of `trials`, against none of them having any skill.
+
+    1 - PSR^trials with the probabilistic Sharpe ratio against 0 (Sidak 1967): exact for trials that do not depend on
+    each other, and more careful than need be for trials that resemble each other. The deflated Sharpe ratio is no such
+    test: the luck that it asks to be beaten is that of the best of the trials on average.
+
+    Parameters
+    ----------
+    returns : (n,) array
+        Returns a period of the best trial, as fractions.
+    trials : int
+        Configurations that were tried, this one included.
+
+    Returns
+    -------
+    float
+        nan where the Sharpe ratio is undefined.
+    """
+    return float(1.0 - probabilistic_sharpe(returns) ** trials)
+
+
 def _influence(samples: Array, weights: Array) -> tuple[Array, Array]:
     """Weighted sum of Sharpe ratios a period, shape (m,), and its influence function, shape (m, n).
 

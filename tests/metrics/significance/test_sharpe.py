@@ -7,7 +7,13 @@ import pytest
 from scipy.stats import norm
 from skfolio.measures import deflated_sharpe_ratio
 
-from flag_trl.metrics import probabilistic_sharpe, sharpe_difference, sharpe_interval, sharpe_ratio
+from flag_trl.metrics import (
+    best_of_trials,
+    probabilistic_sharpe,
+    sharpe_difference,
+    sharpe_interval,
+    sharpe_ratio,
+)
 
 DAILY_MEAN, DAILY_STD = 0.0008, 0.01
 
@@ -130,3 +136,14 @@ def test_the_deflated_ratio_is_that_of_skfolio() -> None:
     ours = probabilistic_sharpe(best, 12, float(ratios.std(ddof=1)))
     assert ours == pytest.approx(deflated_sharpe_ratio(best, ratios))
     assert isnan(probabilistic_sharpe(np.zeros(30)))
+
+
+def test_the_best_of_many_trials_without_skill_is_rarely_taken_for_skill() -> None:
+    rng = np.random.default_rng(21)
+    samples = rng.normal(0, DAILY_STD, (400, 250, 20))
+    best = [trials[:, (trials.mean(0) / trials.std(0)).argmax()] for trials in samples]
+    alone = np.mean([best_of_trials(returns, 1) <= 0.05 for returns in best])
+    counted = np.mean([best_of_trials(returns, 20) <= 0.05 for returns in best])
+    assert alone > 0.5 and 0.02 < counted < 0.09
+    assert best_of_trials(best[0], 1) == pytest.approx(1 - probabilistic_sharpe(best[0]))
+    assert isnan(best_of_trials(np.zeros(50), 20))
