@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -124,3 +125,18 @@ def walk() -> Callable[..., MarketData]:
         return MarketData(symbol, dates, close, open=close * np.exp(random.normal(0, 0.005, n)), texts=tuple(known))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def market_folder(tiny_model, tokenizer, tmp_path_factory) -> Path:
+    """A folder with a tiny model in `model` and prices of AAA, BBB and CCC over 1,000 days in `data`."""
+    folder = tmp_path_factory.mktemp("market_folder")
+    tiny_model().save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    (folder / "data").mkdir()
+    dates = np.datetime64("2018-01-01") + np.arange(1000)
+    for place, symbol in enumerate(("AAA", "BBB", "CCC")):
+        moves = np.random.default_rng(place).standard_t(3, 1000) * 0.01
+        table = pd.DataFrame({"date": dates, "close": 100 * np.exp(np.cumsum(moves))})
+        table.to_csv(folder / "data" / f"{symbol}.csv", index=False)
+    return folder

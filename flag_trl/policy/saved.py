@@ -5,7 +5,8 @@ value head and number encoder, stand in a file of their own.
 """
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -57,7 +58,7 @@ class SavedPolicy:
     def write(self, folder: Path) -> None:
         """Write the description; the folder is made if it is not there."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        _replace(folder / CONFIG_FILE, lambda partial: partial.write_text(json.dumps(asdict(self), indent=2) + "\n"))
 
     def check(
         self,
@@ -154,7 +155,14 @@ def _is_adapter(name: str) -> bool:
 
 def _save(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(kept, file, metadata={"format": "pt"})
+    _replace(file, lambda partial: save_file(kept, partial, metadata={"format": "pt"}))
+
+
+def _replace(file: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file whole or not at all."""
+    partial = file.with_name(f".{file.name}.partial")
+    write(partial)
+    os.replace(partial, file)
 
 
 def _read(file: Path, expected: set[str]) -> dict[str, torch.Tensor]:

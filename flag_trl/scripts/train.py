@@ -3,16 +3,15 @@
 accelerate launch --config_file accelerate_configs/cpu.yaml -m flag_trl.scripts.train --config recipes/quickstart.yaml
 """
 
+import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from datasets import Dataset
-from transformers.trainer_utils import get_last_checkpoint
 
 from flag_trl.agent import carry_trials, record_trial
 from flag_trl.data import MarketData, Period, episode_dataset, period_window
 from flag_trl.scripts.recipe import Recipe, read_recipe
-from flag_trl.trainer import FlagTrainer
+from flag_trl.trainer import FlagTrainer, last_whole
 
 
 def build_trainer(recipe: Recipe) -> FlagTrainer:
@@ -38,26 +37,27 @@ def _validation_windows(recipe: Recipe, markets: Mapping[str, MarketData], valid
 
 
 def checkpoint_to_resume(recipe: Recipe) -> str | None:
-    """The checkpoint named by ``--resume_from_checkpoint``; ``auto`` is the last one in the output folder.
+    """The checkpoint named by ``--resume_from_checkpoint``; ``auto`` is the last whole one in the output folder.
+
+    Where ``auto`` finds none, the run begins anew, and says so.
 
     Raises
     ------
     SystemExit
         If the output folder holds checkpoints and nothing says what to do with them.
     """
-    args = recipe.training
-    last = get_last_checkpoint(str(recipe.output)) if recipe.output.is_dir() else None
-    if args.resume_from_checkpoint:
-        if args.resume_from_checkpoint != "auto":
-            return str(args.resume_from_checkpoint)
-        if last is None:
-            raise SystemExit(
-                f"{recipe.output} holds no checkpoint to resume from; start without it, or check the folder"
-            )
-        return last
+    wanted = recipe.training.resume_from_checkpoint
+    if wanted and wanted != "auto":
+        return str(wanted)
+    last, notes = last_whole(recipe.output)
+    if wanted:
+        if recipe.training.process_index == 0:
+            chosen = f"going on from {last}" if last else f"{recipe.output} holds no checkpoint: from the beginning"
+            print("\n".join([*notes, chosen]), file=sys.stderr)
+        return None if last is None else str(last)
     if last:
         raise SystemExit(
-            f"{recipe.output} holds checkpoints of an earlier run, the last is {Path(last).name}. Go on from it "
+            f"{recipe.output} holds checkpoints of an earlier run, the last is {last.name}. Go on from it "
             "with --resume_from_checkpoint auto, or remove the folder, or name another with --output_dir"
         )
     return None
@@ -71,7 +71,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     counts = trainer.is_world_process_zero()
     if counts and checkpoint is None:
         record_trial(recipe.output, recipe.configuration, recipe.market.symbols, recipe.training.seed)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    except (OSError, FloatingPointError) as error:
+        raise SystemExit(f"training stopped: {error}") from error
+    if trainer.interrupted:
+        trainer.end()
+        if counts:
+            print("stopped; go on with --resume_from_checkpoint auto", file=sys.stderr)
+        raise SystemExit(128 + trainer.interrupted)
     if counts:
         # What a push takes along.
         recipe.output.mkdir(parents=True, exist_ok=True)

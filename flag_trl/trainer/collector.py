@@ -109,6 +109,7 @@ class Collector:
         accounts = [window for window in windows for _ in range(args.num_generations)]
         table = self._agent.table(self.every_state(windows)) if self.tabulates else None
         trajectory = self._play(table or self._agent, accounts, uniforms)
+        self._check_rewards(trajectory, accounts)
         judged = self._exact(table, windows) if table and args.baseline == "exact" else self._sampled(trajectory)
         reference = self.reference(judged.states) if args.kl_coef else None
         scaled = self._scaled(judged)
@@ -141,6 +142,15 @@ class Collector:
     ) -> Trajectory:
         env = self._rules.make(self._markets, len(windows))
         return play(decider, env, self._observer, windows, uniforms)
+
+    def _check_rewards(self, trajectory: Trajectory, windows: Sequence[Window]) -> None:
+        """Name the first reward that is no number: one would make every weight no number."""
+        odd = np.argwhere(trajectory.active & ~np.isfinite(trajectory.rewards))
+        if len(odd):
+            step, account = odd[0]
+            symbol, start, _ = windows[account]
+            day, value = self._markets[symbol].dates[start + step], trajectory.rewards[step, account]
+            raise FloatingPointError(f"the reward {self._rules.reward} of {symbol} on {day} is {value}")
 
     def _scaled(self, judged: Judged) -> np.ndarray:
         """Advantages over their deviation; zero where rollouts that all did the same leave nothing but rounding."""

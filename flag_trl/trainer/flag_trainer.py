@@ -14,15 +14,15 @@ from torch import nn
 from torch.utils.data import Sampler
 from transformers import ProgressCallback, TrainerCallback
 from transformers.integrations import is_deepspeed_zero3_enabled
-from transformers.trainer_utils import HubStrategy
-from trl.trainer.base_trainer import _BaseTrainer
 
 from flag_trl.agent import Agent
 from flag_trl.data import MarketData, Window
 from flag_trl.envs import TradingRules
-from flag_trl.hub import check_base_model, publish
+from flag_trl.trainer.checkpoints import check_writable
 from flag_trl.trainer.collector import Collector
 from flag_trl.trainer.flag_config import FlagConfig
+from flag_trl.trainer.interruption import Interruption
+from flag_trl.trainer.keeping import KeepingTrainer
 from flag_trl.trainer.losses import exact_loss, kl_divergence, ppo_loss, reinforce_loss, value_loss
 from flag_trl.trainer.preparation import arrange, fill_cache
 from flag_trl.trainer.progress import TradingProgress
@@ -32,7 +32,7 @@ from flag_trl.trainer.samples import Samples
 BUFFER = "rollout-{process}-{slot}.safetensors"
 
 
-class FlagTrainer(_BaseTrainer):
+class FlagTrainer(KeepingTrainer):
     """Trains a language model on what its trades pay.
 
     A batch is a few market windows. Each is traded ``num_generations`` times by the current policy, and the
@@ -111,17 +111,31 @@ class FlagTrainer(_BaseTrainer):
         # Now that the model is where it trains: states computed elsewhere are other states.
         arrange(agent, args)
         agent.trained_on = _trained_on(rules, markets, train_dataset)
+        self._interruption = Interruption(self.accelerator)
+        self.add_callback(self._interruption)
         if not args.disable_tqdm:
             # The stock bar prints every log as a dictionary and judges the remaining time by the last steps alone.
             self.remove_callback(ProgressCallback)
             self.add_callback(TradingProgress())
 
-    def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Fill the cache of the frozen layers, then train as the parent does."""
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Fill the cache of the frozen layers, then train as the parent does.
+
+        SIGINT and SIGTERM end it after the update under way, with a checkpoint; see `interrupted`. A checkpoint that
+        was cut short or damaged is not gone on from; with ``True``, the newest whole one is.
+        """
+        resume = self._whole(resume_from_checkpoint)
         self._rollouts.clear()
         self._batches_done, self._left_old_policy = None, False
+        check_writable(Path(str(self.args.output_dir)))
         fill_cache(self.agent, self.args, self._collector, self._windows_of_run())
-        return super().train(*args, **kwargs)
+        with self._interruption.heeded():
+            return super().train(resume, *args, **kwargs)
+
+    @property
+    def interrupted(self) -> int:
+        """Number of the signal that ended the last training before its end; 0 if none did."""
+        return self._interruption.number
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
@@ -142,6 +156,8 @@ class FlagTrainer(_BaseTrainer):
             gradients._set_sync_gradients(last_of_step and last)
             with nullcontext() if last else self.accelerator.no_sync(model):
                 loss += super().training_step(model, chunk)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(self._advice(f"the loss of update {self.state.global_step + 1} is {loss.item()}"))
         self._measure_step(model, len(samples.states.index), time.monotonic() - began)
         return loss
 
@@ -283,15 +299,6 @@ class FlagTrainer(_BaseTrainer):
             rows += list(self.eval_dataset)
         return _windows(rows)["windows"]
 
-    # Checkpoints hold the trained weights and what the agent is shown, not the base model nor a pickle of the
-    # arguments.
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
-        if not self.args.should_save:
-            return
-        folder = output_dir or str(self.args.output_dir)
-        self.agent.policy.save_pretrained(folder, state_dict)
-        self.agent.save_config(folder)
-
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         if self.args.should_save:
@@ -313,39 +320,6 @@ class FlagTrainer(_BaseTrainer):
             file = self._buffer_file(resume_from_checkpoint, slot)
             if file.is_file():
                 self._rollouts[slot], self._left_old_policy = Samples.load(file)
-
-    # What goes onto the Hub is the agent with its card: the parent would upload the whole folder, pickles too.
-    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
-        """Stop before the training where others could not find the base model."""
-        check_base_model(str(self.agent.policy.base_model))
-        super().init_hf_repo(token, private)
-
-    def push_to_hub(
-        self,
-        commit_message: str | None = "End of training",
-        blocking: bool = True,
-        token: str | None = None,
-        revision: str | None = None,
-        private: bool | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Save the agent and publish it; see `flag_trl.hub.publish`. Returns the commit's address."""
-        if self.hub_model_id is None:
-            self.init_hf_repo(token, private)
-        self.save_model(_internal_call=True)
-        return self._publish(str(self.args.output_dir), str(commit_message), token, revision)
-
-    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        if self.args.hub_strategy == HubStrategy.EVERY_SAVE:
-            self._publish(checkpoint_folder, f"Training in progress, step {self.state.global_step}")
-
-    def _publish(self, folder: str, message: str, token: str | None = None, revision: str | None = None) -> str | None:
-        if not self.is_world_process_zero():
-            return None
-        chosen = revision or self.args.hub_revision
-        return publish(
-            folder, str(self.hub_model_id), token=token or self.args.hub_token, message=message, revision=chosen
-        )
 
     def _load_best_model(self) -> None:
         self.agent.policy.load_trained(str(self.state.best_model_checkpoint))

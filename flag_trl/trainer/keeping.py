@@ -1,0 +1,106 @@
+"""What a training leaves behind: checkpoints that count once they are whole, and an agent on the Hub."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers.trainer_utils import HubStrategy, rotate_checkpoints
+from trl.trainer.base_trainer import _BaseTrainer
+
+from flag_trl.agent import Agent
+from flag_trl.hub import check_base_model, publish
+from flag_trl.trainer.checkpoints import flaw, last_whole, seal
+from flag_trl.trainer.flag_config import FlagConfig
+
+
+class KeepingTrainer(_BaseTrainer):
+    """TRL's base trainer with an agent instead of a model folder: how it is saved, resumed and published."""
+
+    agent: Agent
+    args: FlagConfig
+
+    # Checkpoints hold the trained weights and what the agent is shown, not the base model nor a pickle of the
+    # arguments.
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
+        if not self.args.should_save:
+            return
+        folder = output_dir or str(self.args.output_dir)
+        self.agent.policy.save_pretrained(folder, state_dict)
+        self.agent.save_config(folder)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """As the parent, but sealed when all is written, and only then are older ones removed."""
+        folder, limit = Path(self._get_output_dir(trial)), self.args.save_total_limit
+        checkpoint = folder / f"checkpoint-{self.state.global_step}"
+        if self.args.should_save:
+            # What a process that was killed left under this name.
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        self.args.save_total_limit = None
+        try:
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                seal(checkpoint)
+        except (OSError, SafetensorError) as error:
+            raise OSError(self._advice(f"{checkpoint} could not be written: {error}")) from error
+        finally:
+            self.args.save_total_limit = limit
+        if self.args.should_save:
+            rotate_checkpoints(str(folder), limit, self.state.best_model_checkpoint, use_mtime=True)
+
+    def _whole(self, checkpoint: str | bool | None) -> str | None:
+        """The checkpoint to go on from, looked at first."""
+        if not checkpoint:
+            return None
+        output = Path(str(self.args.output_dir))
+        if checkpoint is True:
+            last, notes = last_whole(output)
+            if last is None:
+                raise ValueError(f"{output} holds no whole checkpoint to resume from. {' '.join(notes)}")
+            return str(last)
+        wrong = flaw(Path(checkpoint))
+        if wrong:
+            raise ValueError(f"{checkpoint} cannot be resumed from: {wrong}; name one before it")
+        return checkpoint
+
+    def _advice(self, what: str) -> str:
+        """What went wrong, and where to go on."""
+        last, _ = last_whole(Path(str(self.args.output_dir)))
+        return f"{what}. The last good checkpoint is {last or 'none'}"
+
+    # What goes onto the Hub is the agent with its card: the parent would upload the whole folder, pickles too.
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Stop before the training where others could not find the base model."""
+        check_base_model(str(self.agent.policy.base_model))
+        super().init_hf_repo(token, private)
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Save the agent and publish it; see `flag_trl.hub.publish`. Returns the commit's address."""
+        if self.hub_model_id is None:
+            self.init_hf_repo(token, private)
+        self.save_model(_internal_call=True)
+        return self._publish(str(self.args.output_dir), str(commit_message), token, revision)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        if self.args.hub_strategy == HubStrategy.EVERY_SAVE:
+            self._publish(checkpoint_folder, f"Training in progress, step {self.state.global_step}")
+
+    def _publish(self, folder: str, message: str, token: str | None = None, revision: str | None = None) -> str | None:
+        if not self.is_world_process_zero():
+            return None
+        chosen = revision or self.args.hub_revision
+        return publish(
+            folder, str(self.hub_model_id), token=token or self.args.hub_token, message=message, revision=chosen
+        )
