@@ -1,6 +1,6 @@
 """From market windows to training samples: rollouts, what their actions were worth, and what both measure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,15 +31,15 @@ class Judged:
         The distinct states, and the one of each of S samples.
     advantages : ndarray of float64, shape (S,) or (S, A)
         Of the action that was taken or, with ``exact``, of every action times how likely the state is.
-    spread : float
-        Standard deviation of the advantages over the decisions.
+    moments : ndarray of float64, shape (3,)
+        Of the advantages over the decisions: their number, their sum, and the sum of their squares.
     values : dict of str to ndarray
         What else the loss needs, first dimension S.
     """
 
     states: States
     advantages: np.ndarray
-    spread: float
+    moments: np.ndarray
     values: dict[str, np.ndarray]
 
 
@@ -59,6 +59,8 @@ class Collector:
         What the untouched model says; filled as states occur.
     tabulates : bool
         Whether rollouts are simulated from a table of the window.
+    over_processes : callable
+        Sum of an array over all processes; of one process, the array itself.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class Collector:
         self.reference = ReferenceLogProbs(agent.policy)
         self._agent, self._args, self._markets, self._rules = agent, args, markets, rules
         self._observer = agent.observer(markets, rules.fill)
+        self.over_processes: Callable[[np.ndarray], np.ndarray] = lambda values: values
         self.tabulates = args.table_rollouts and args.share != "none" and self._observer.finite
         if args.baseline == "exact":
             check_exact(rules, agent.observation)
@@ -112,7 +115,9 @@ class Collector:
         self._check_rewards(trajectory, accounts)
         judged = self._exact(table, windows) if table and args.baseline == "exact" else self._sampled(trajectory)
         reference = self.reference(judged.states) if args.kl_coef else None
-        scaled = self._scaled(judged)
+        count, total, squares = self.over_processes(judged.moments)
+        spread = float(np.sqrt(max(squares / count - (total / count) ** 2, 0.0)))
+        scaled = self._scaled(judged.advantages, spread)
         values = {"advantages": scaled.astype(np.float32), **judged.values}
         denominator = float(trajectory.active.size)
         if args.baseline == "exact":
@@ -120,7 +125,7 @@ class Collector:
         metrics = {
             **self.trading_metrics(trajectory, accounts),
             "entropy": mean_entropy(trajectory),
-            "advantage_std": judged.spread,
+            "advantage_std": spread,
             "states": float(len(judged.states.prompts)),
         }
         return Samples(judged.states, values, reference, denominator), metrics
@@ -152,11 +157,11 @@ class Collector:
             day, value = self._markets[symbol].dates[start + step], trajectory.rewards[step, account]
             raise FloatingPointError(f"the reward {self._rules.reward} of {symbol} on {day} is {value}")
 
-    def _scaled(self, judged: Judged) -> np.ndarray:
+    def _scaled(self, advantages: np.ndarray, spread: float) -> np.ndarray:
         """Advantages over their deviation; zero where rollouts that all did the same leave nothing but rounding."""
         if not self._args.scale_advantages:
-            return judged.advantages
-        return judged.advantages / judged.spread if judged.spread > NEGLIGIBLE else np.zeros_like(judged.advantages)
+            return advantages
+        return advantages / spread if spread > NEGLIGIBLE else np.zeros_like(advantages)
 
     def _sampled(self, trajectory: Trajectory) -> Judged:
         """The worth of the actions that were taken."""
@@ -172,7 +177,7 @@ class Collector:
             values["returns"] = (expected + found).astype(np.float32)
         else:
             found = advantages(trajectory.rewards, args.gamma, args.baseline, args.num_generations)[active]
-        return Judged(states, found, float(found.std()), values)
+        return Judged(states, found, np.array([found.size, found.sum(), (found**2).sum()]), values)
 
     def _exact(self, table: PolicyTable, windows: Sequence[Window]) -> Judged:
         """The worth of every action in every state that can occur, and how likely the state is."""
@@ -194,6 +199,7 @@ class Collector:
             worth.append((visited[..., None] * advantage)[seen])
             likely.append(visited[seen])
         occupied = np.concatenate(likely)
-        spread = float(np.sqrt(variance / occupied.sum()))
+        # Weighted by how likely its state and it are, an action's advantage is 0 on average.
+        moments = np.array([occupied.sum(), 0.0, variance])
         values = {"occupancy": occupied.astype(np.float32)}
-        return Judged(self._agent.encode(observations), np.concatenate(worth), spread, values)
+        return Judged(self._agent.encode(observations), np.concatenate(worth), moments, values)

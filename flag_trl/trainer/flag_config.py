@@ -60,8 +60,8 @@ class FlagConfig(_BaseConfig):
         kl_coef (`float`, *optional*, defaults to `0.0`):
             Weight of KL(policy || untouched model), exact over the legal actions. At 0 it is not measured.
         scale_advantages (`bool`, *optional*, defaults to `True`):
-            Divide advantages by their standard deviation over the micro-batch, so that the entropy and KL weights mean
-            the same whatever the size of the rewards.
+            Divide advantages by their standard deviation over all processes' micro-batches, so that the entropy and KL
+            weights mean the same whatever the size of the rewards.
         forward_batch_tokens (`int`, *optional*, defaults to `4096`):
             Tokens a forward or backward pass: bounds the memory, and changes results by rounding alone.
         share (`str`, *optional*, defaults to `"prefixes"`):
@@ -143,8 +143,8 @@ class FlagConfig(_BaseConfig):
     scale_advantages: bool = field(
         default=True,
         metadata={
-            "help": "Divide advantages by their standard deviation over the micro-batch, so that the entropy and KL "
-            "weights mean the same whatever the size of the rewards."
+            "help": "Divide advantages by their standard deviation over all processes' micro-batches, so that the "
+            "entropy and KL weights mean the same whatever the size of the rewards."
         },
     )
     forward_batch_tokens: int = field(
@@ -206,6 +206,9 @@ class FlagConfig(_BaseConfig):
             # The parent would choose bf16 on a CPU too, where most processors run it at a third of fp32's speed.
             on_gpu = not self.use_cpu and torch.cuda.is_available()
             self.bf16 = not self.fp16 and on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+        if self.ddp_find_unused_parameters is None:
+            # Every trained weight is in every pass; the parent would have DDP look for others.
+            self.ddp_find_unused_parameters = False
         super().__post_init__()
         for name, kind in _CHOICES.items():
             if getattr(self, name) not in get_args(kind):

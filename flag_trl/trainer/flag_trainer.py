@@ -23,6 +23,7 @@ from flag_trl.trainer.collector import Collector
 from flag_trl.trainer.flag_config import FlagConfig
 from flag_trl.trainer.interruption import Interruption
 from flag_trl.trainer.keeping import KeepingTrainer
+from flag_trl.trainer.launch import check_launch, launch_in_words
 from flag_trl.trainer.losses import exact_loss, kl_divergence, ppo_loss, reinforce_loss, value_loss
 from flag_trl.trainer.preparation import arrange, fill_cache
 from flag_trl.trainer.progress import TradingProgress
@@ -104,10 +105,12 @@ class FlagTrainer(KeepingTrainer):
             processing_class=agent.policy.tokenizer,
             callbacks=callbacks,
         )
+        check_launch(self.accelerator)
         if is_deepspeed_zero3_enabled():
             raise ValueError("ZeRO-3 shards the weights that rollouts read, which is not supported yet; use ZeRO-2")
         if args.target_kl is not None and self.is_deepspeed_enabled:
             raise ValueError("target_kl drops an update, which DeepSpeed's optimiser does not offer; leave it out")
+        self._collector.over_processes = self._summed
         # Now that the model is where it trains: states computed elsewhere are other states.
         arrange(agent, args)
         agent.trained_on = _trained_on(rules, markets, train_dataset)
@@ -128,7 +131,8 @@ class FlagTrainer(KeepingTrainer):
         self._rollouts.clear()
         self._batches_done, self._left_old_policy = None, False
         check_writable(Path(str(self.args.output_dir)))
-        fill_cache(self.agent, self.args, self._collector, self._windows_of_run())
+        launch = launch_in_words(self.accelerator, self.agent.policy)
+        fill_cache(self.agent, self.args, self._collector, self._windows_of_run(), launch)
         with self._interruption.heeded():
             return super().train(resume, *args, **kwargs)
 
@@ -282,6 +286,13 @@ class FlagTrainer(KeepingTrainer):
         self._sums.clear()
         rate = samples / seconds * self.accelerator.num_processes
         self._metrics["transitions_per_second"].append(rate)
+
+    def _summed(self, values: np.ndarray) -> np.ndarray:
+        """The sum over processes, so that several scale advantages as one would that has all their windows."""
+        if self.accelerator.num_processes == 1:
+            return values
+        found: np.ndarray = self.accelerator.reduce(torch.from_numpy(values).to(self.args.device), "sum").cpu().numpy()
+        return found
 
     def _most_of_any_process(self, count: int) -> int:
         """Processes that exchange gradients wait for one another, so each takes as many passes as the longest."""

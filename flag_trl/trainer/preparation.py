@@ -35,13 +35,15 @@ def arrange(agent: Agent, args: FlagConfig) -> None:
         policy.cache = before
 
 
-def fill_cache(agent: Agent, args: FlagConfig, collector: Collector, windows: Sequence[Window]) -> None:
-    """Compute the frozen layers' states for `windows` and say how the run computes.
+def fill_cache(
+    agent: Agent, args: FlagConfig, collector: Collector, windows: Sequence[Window], launch: str = ""
+) -> None:
+    """Compute the frozen layers' states for `windows` and say how the run was launched and computes.
 
     What is in the cache already, from an earlier run, is not computed again.
     """
     console = Console(stderr=True, quiet=bool(args.disable_tqdm) or not args.process_index == 0)
-    console.print(in_words(agent, args, collector), style="dim", highlight=False)
+    console.print("\n".join(filter(None, [launch, in_words(agent, args, collector)])), style="dim", highlight=False)
     columns = (TextColumn("frozen layers, once"), BarColumn(), TextColumn("{task.percentage:.0f}%"))
     clock = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Progress(*columns, *clock, console=console, speed_estimate_period=3600) as progress:

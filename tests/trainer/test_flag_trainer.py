@@ -263,7 +263,7 @@ def test_the_private_names_that_are_relied_on_are_there() -> None:
     written = {**vars(KeepingTrainer), **vars(FlagTrainer)}
     own = {name for name in written if callable(getattr(FlagTrainer, name)) and not name.startswith("__")}
     helpers = {"_samples", "_add", "_measure_step", "_most_of_any_process", "_windows_of_run", "_buffer_file"}
-    helpers |= {"_whole", "_advice", "_publish"}
+    helpers |= {"_whole", "_advice", "_publish", "_summed"}
     assert all(hasattr(_BaseTrainer, name) for name in own - helpers)
     assert {"_tag_names", "_name", "_paper", "loss_is_scaled_for_ga"} <= set(vars(_BaseTrainer))
     assert hasattr(GradientState, "_set_sync_gradients") and hasattr(Accelerator, "no_sync")
