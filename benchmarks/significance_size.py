@@ -62,9 +62,9 @@ def trials() -> Iterator[Trial]:
         yield Trial(name, n, "0.5 deviations", partial(_overlapping, n, share))
     for horizon, n in ((1, 250), (5, 145), (5, 500), (20, 300), (20, 1000)):
         yield Trial(f"loss difference, {horizon} ahead", n, "0.5 deviations", partial(_loss_difference, n, horizon))
-    for count in (1, 5):
-        name = f"calibration, {count} a day"
-        yield Trial(name, 150, "probabilities thrice as far out", partial(_calibration, 150, count))
+    for count, reach in ((1, 0.2), (5, 0.2), (10, 0.45)):
+        name = f"calibration, {count} a day, {50 - 100 * reach:.0f}-{50 + 100 * reach:.0f} %"
+        yield Trial(name, 150, "probabilities further out", partial(_calibration, 150, count, reach))
     for rate in (0.01, 0.05):
         for part in ("unconditional", "independence", "conditional"):
             planted = "1 after each third" if part == "independence" else "twice as many"
@@ -157,12 +157,12 @@ def _overlapping(days: int, share: float, rng: Rng, planted: int) -> float:
     return clustered_mean(values, chosen, span=5).p_value
 
 
-def _calibration(days: int, count: int, rng: Rng, planted: int) -> float:
-    """Probabilities of stocks that rise or fall together on half of the days."""
-    truth = rng.uniform(0.3, 0.7, (days, count))
+def _calibration(days: int, count: int, reach: float, rng: Rng, planted: int) -> float:
+    """Probabilities of stocks that rise or fall together on half of the days; planted, they are too confident."""
+    truth = rng.uniform(0.5 - reach, 0.5 + reach, (days, count))
     together = rng.random((days, 1)) < 0.5
     uniform = np.where(together, rng.random((days, 1)), rng.random((days, count)))
-    said = np.clip(0.5 + (3 if planted else 1) * (truth - 0.5), 0, 1)
+    said = np.clip(0.5 + (1 + planted * (2 if reach < 0.4 else 0.3)) * (truth - 0.5), 0.001, 0.999)
     clusters = np.repeat(np.arange(days), count)
     return calibration(said.ravel(), (uniform < truth).ravel(), clusters, draws=DRAWS).p_value
 

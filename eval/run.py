@@ -40,6 +40,7 @@ WIDE = ("portfolio", "events")
 """Tasks that look at the transfer symbols; the others at what is traded."""
 EXTRAS = {
     "arch": "arch",
+    "matplotlib": "matplotlib",
     "plotly": "plotly",
     "skfolio": "skfolio",
     "sklearn": "scikit-learn",
@@ -91,7 +92,8 @@ def build(recipe: Recipe, options: EvalArguments) -> tuple[Evaluation, dict[str,
     agent = policies[TRAINED]
     assert isinstance(agent, Agent)
     periods = recipe.test_periods(options.period)
-    trials = options.trials or count_trials(str(options.policy))
+    own = 1 if options.policy == UNTRAINED else count_trials(agent_folder(str(options.policy)))
+    trials = options.trials or own
     evaluation = Evaluation(
         policies=policies,
         markets=recipe.markets(unseen=True),
@@ -247,15 +249,19 @@ def _write(folder: Path, about: dict[str, Any], keys: Mapping[str, str]) -> None
     write_report(folder / "report.html", about, {name: (task(name).TITLE, result) for name, result in found.items()})
 
 
+def check_extras(besides: Mapping[str, str] = {}) -> None:  # noqa: B006
+    """Stop before the work starts where a package is missing; `besides` are modules and their packages."""
+    missing = [package for name, package in {**EXTRAS, **besides}.items() if find_spec(name) is None]
+    if missing:
+        raise SystemExit(f"evaluation needs {', '.join(missing)}: pip install 'flag-trl[eval]'")
+
+
 def _check(options: EvalArguments) -> None:
     """Stop before the work starts where something is missing or misspelt."""
     unknown = sorted(set(options.tasks) - set(TASKS))
     if unknown:
         raise SystemExit(f"tasks: there is no {', '.join(unknown)}; choose among {', '.join(TASKS)}")
-    wanted = {**EXTRAS, **({"stable_baselines3": "stable-baselines3"} if options.mlp_steps else {})}
-    missing = [package for name, package in wanted.items() if find_spec(name) is None]
-    if missing:
-        raise SystemExit(f"evaluation needs {', '.join(missing)}: pip install 'flag-trl[eval]'")
+    check_extras({"stable_baselines3": "stable-baselines3"} if options.mlp_steps else {})
     if options.policy is None:
         raise SystemExit(f"--policy: name the folder of a trained agent, or {UNTRAINED} for the base model")
     if options.policy != UNTRAINED:

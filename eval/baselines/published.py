@@ -22,6 +22,8 @@ class Quoted(NamedTuple):
     note: str = ""
 
 
+PAPER_WINDOW = "paper_window"
+"""What a test period must be called for printed rows to stand beside it."""
 FLAG = "FLAG-Trader (135M)"
 ROWS = (
     Quoted("MSFT", "Buy & Hold", 15.340, 1.039, 24.980, 9.428),

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trl import TrlParser
 
 from flag_trl.data import DataError
-from flag_trl.scripts.recipe import Recipe, read_recipe, split_config
+from flag_trl.scripts.recipe import read_recipe, split_config
 
+from ..run import check_extras
 from .judgement import judge
 from .play import LOG, Run, books, claim, end_with_parent, play
 from .results import about, write
@@ -62,13 +63,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _study(argv: Sequence[str] | None) -> None:
     logging.getLogger("flag_trl.observations").setLevel(logging.ERROR)
     options, words = parse(argv)
+    check_extras()
     runs = plan(options, words)
-    recipes: dict[str, Recipe] = {}
+    recipes = {run.recipe: read_recipe(run.command_line) for run in runs if run.seed is None}
+    own = {recipe.trading.commission_bps for recipe in recipes.values()}
+    if len(own) > 1:
+        # What is compared together is traded at every commission that is anybody's own.
+        runs = [replace(run, costs_bps=tuple(dict.fromkeys([*run.costs_bps, *sorted(own)]))) for run in runs]
+    markets = {name: recipe.markets(unseen=True) for name, recipe in recipes.items()}
     for run in runs:
-        if run.recipe not in recipes:
-            recipes[run.recipe] = read_recipe(run.command_line)
-            markets = recipes[run.recipe].markets(unseen=True)
-        claim(run, recipes[run.recipe], markets)
+        claim(run, recipes[run.recipe], markets[run.recipe])
     work([run for run in runs if not run.done], options.jobs)
     found = {name: [books(run, recipe) for run in runs if run.recipe == name] for name, recipe in recipes.items()}
     command = shlex.join(["python", "-m", "eval.study", *(sys.argv[1:] if argv is None else argv)])
@@ -82,12 +86,14 @@ def parse(argv: Sequence[str] | None) -> tuple[StudyArguments, list[str]]:
     if name is None or not Path(name).is_file():
         raise SystemExit("--config: name a study, such as --config recipes/eval/investorbench.yaml")
     kinds: list[Any] = [StudyArguments]
-    parser: Any = TrlParser(kinds, usage=USAGE, description=DESCRIPTION)
+    parser: Any = TrlParser(kinds, usage=USAGE, description=DESCRIPTION, allow_abbrev=False)
     options, unknown, words = parser.parse_args_and_config(
         given, return_remaining_strings=True, separate_remaining_strings=True
     )
     if unknown:
         raise SystemExit(f"{name}: {unknown[0].strip('-')} is no option of a study; training's belong under overrides")
+    if "--seed" in words:
+        raise SystemExit("--seed: a study counts its seeds from 0; say how many with --seeds")
     if not options.recipes or options.seeds < 1 or options.jobs < 1:
         raise SystemExit(f"{name}: name recipes, and at least one seed and one job")
     options.output_dir = options.output_dir or f"outputs/{Path(name).stem}"
@@ -120,6 +126,13 @@ def _as_words(value: Any) -> list[str]:
     return [str(value).lower() if isinstance(value, bool) else str(value)]
 
 
+class _Pool(ProcessPoolExecutor):
+    """One that, left by an exception, begins nothing more."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        self.shutdown(wait=True, cancel_futures=kind is not None)
+
+
 def work(runs: Sequence[Run], jobs: int) -> None:
     """Do the runs, several at a time, and tell how far they are.
 
@@ -136,7 +149,8 @@ def work(runs: Sequence[Run], jobs: int) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bar = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, speed_estimate_period=86400)
     # Spawned, since what is forked may not use what torch had started.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool, bar:
+    # An interruption reaches the runs under way too, which save a checkpoint; those that wait are not begun.
+    with _Pool(jobs, get_context("spawn"), initializer=end_with_parent) as pool, bar:
         told = bar.add_task("runs", total=len(runs))
         waiting: dict[Future[float], Run] = {pool.submit(play, run, threads): run for run in runs}
         while waiting:
@@ -144,7 +158,6 @@ def work(runs: Sequence[Run], jobs: int) -> None:
             for future in ended:
                 run = waiting.pop(future)
                 if error := future.exception():
-                    pool.shutdown(cancel_futures=True)
                     raise SystemExit(f"{run.name} failed ({error!r}); more is in {run.folder / LOG}")
                 bar.advance(told)
                 console.print(f"{run.name}: {future.result():.0f} s", highlight=False)

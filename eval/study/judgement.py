@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,18 +19,19 @@ from flag_trl.metrics import (
 )
 from flag_trl.scripts.recipe import Recipe
 
-from ..baselines.published import quoted_rows
+from ..baselines.published import PAPER_WINDOW, quoted_rows
 from ..evaluation import TRAINED, UNTRAINED, TaskResult
 from ..pool import closes, pooled
 from ..words import always, clean, difference_in_words, row_of
 from .play import HOLD, Books
 
+T = TypeVar("T")
 NAME, TITLE = "study", "Over seeds"
 CONSTANT = "constant_position"
 SHARPE, YEARLY = "Sharpe ratio", "Return in percent a year"
 BENCHMARK = "investorbench"
 MEASURES = ("CR", "SR", "AV", "MDD")
-_POSITIONS = {1: "always long", 0: "always flat", -1: "always short"}
+_POSITIONS = {1: "long", 0: "flat", -1: "short"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class View:
     def benchmark(self) -> bool:
         """INVESTOR-BENCH's: position times log return, without costs."""
         return self.name == BENCHMARK
+
+    def of(self, by_cost: Mapping[float, T]) -> T:
+        """What it looks at; the benchmark reads positions alone, at the recipes' own commission."""
+        return next(iter(by_cost.values())) if self.benchmark else by_cost[self.cost_bps]
 
     def returns(self, ledgers: Sequence[Ledger]) -> pd.Series:
         """A day's return of the accounts in equal parts, by date."""
@@ -117,7 +122,8 @@ def judge(recipes: Mapping[str, Recipe], found: Mapping[str, Sequence[Books]]) -
         "comparisons": pd.DataFrame(comparisons),
         "daily": pd.concat(daily, ignore_index=True),
     }
-    quoted = [row for group in parts if len(group.symbols) == 1 for row in quoted_rows(group.name)]
+    single = [group for group in parts if len(group.symbols) == 1 and group.period == PAPER_WINDOW]
+    quoted = [{**row, "group": group.name} for group in single for row in quoted_rows(group.symbols[0])]
     if quoted and views[0].benchmark:
         tables["quoted"] = pd.DataFrame(quoted)
     own = [row for row in comparisons if row["convention"] == views[0].name and row["cost_bps"] == views[0].cost_bps]
@@ -130,20 +136,22 @@ def judge(recipes: Mapping[str, Recipe], found: Mapping[str, Sequence[Books]]) -
 
 
 def groups(recipes: Mapping[str, Recipe], found: Mapping[str, Sequence[Books]]) -> list[Group]:
-    """Each recipe's symbols, its unseen ones, and all symbols that training saw where there are several recipes."""
+    """Each recipe's symbols, its unseen ones, and all that training saw where recipes differ in their symbols."""
     parts = []
+    every = [symbol for recipe in recipes.values() for symbol in recipe.market.symbols]
+    repeated = len(set(every)) < len(every)
     for name, recipe in recipes.items():
         seen, unseen = recipe.market.symbols, recipe.market.unseen_symbols
-        label = seen[0] if len(seen) == 1 else f"{name}, symbols of training"
+        label = f"{name}, symbols of training" if len(seen) > 1 else f"{name}, {seen[0]}" if repeated else seen[0]
         for period in recipe.periods()[2]:
             parts.append(_group(label, period.name, {name: seen}, recipes, found))
             if unseen:
                 parts.append(_group(f"{name}, unseen symbols", period.name, {name: unseen}, recipes, found))
-    periods = [{str(period): period.name for period in recipe.periods()[2]} for recipe in recipes.values()]
-    if len(recipes) > 1:
-        every = {name: recipe.market.symbols for name, recipe in recipes.items()}
-        for shared in set.intersection(*map(set, periods)):
-            parts.append(_group("all", periods[0][shared], every, recipes, found))
+    if len(recipes) > 1 and not repeated:
+        chosen = {name: recipe.market.symbols for name, recipe in recipes.items()}
+        for shared in next(iter(recipes.values())).periods()[2]:
+            if all(str(shared) in map(str, recipe.periods()[2]) for recipe in recipes.values()):
+                parts.append(_group("all", shared.name, chosen, recipes, found))
     return parts
 
 
@@ -185,9 +193,8 @@ def _views(recipes: Mapping[str, Recipe], costs: Sequence[float]) -> list[View]:
 
 def _strategies(group: Group, view: View) -> dict[str, list[Sequence[Ledger]]]:
     """By strategy its runs: several of the trained policy, one of every other."""
-    cost = view.cost_bps if view.cost_bps in group.trained else next(iter(group.trained))
-    others = {name: [books[cost]] for name, books in group.single.items()}
-    return {TRAINED: list(group.trained[cost]), **others}
+    others = {name: [view.of(books)] for name, books in group.single.items()}
+    return {TRAINED: list(view.of(group.trained)), **others}
 
 
 def _measures(group: Group, view: View) -> list[dict[str, Any]]:
@@ -233,7 +240,7 @@ def _comparisons(group: Group, view: View) -> list[dict[str, Any]]:
         ratios = scale * np.nan_to_num([sharpe_ratio(column, group.periods_per_year) for column in own.T])
         deviation = float(np.std(ratios, ddof=1)) if len(ratios) > 1 else np.nan
         rows.append({**_label(group, view), "measure": SHARPE, "less": name, **row, "deviation_over_runs": deviation})
-    runs = group.trained[view.cost_bps] if view.cost_bps in group.trained else next(iter(group.trained.values()))
+    runs = view.of(group.trained)
     timing = np.column_stack([(view.returns(ledgers) - view.constant(ledgers)).to_numpy() for ledgers in runs])
     yearly = 100 * group.periods_per_year * timing
     deviation = float(yearly.mean(axis=0).std(ddof=1)) if len(runs) > 1 else np.nan
@@ -264,7 +271,7 @@ def _in_words(group: Group, rows: Sequence[Mapping[str, Any]], compared: Sequenc
         f"{own['mean_position']:+.2f}."
     )
     if own["one_position"]:
-        text += f" {own['one_position'].capitalize()} by another name."
+        text += f" It is always {own['one_position']} by another name: on 95 % of the days or more."
     said = {UNTRAINED: "the model untrained", HOLD: "Buy & Hold", CONSTANT: "constant positions of its own mean size"}
     return [text, *(difference_in_words(row["measure"], said[row["less"]], row) for row in compared)]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..baselines.published import PAPER_WINDOW
 from ..evaluation import TRAINED, UNTRAINED, TaskResult
 from .judgement import SHARPE
 from .play import HOLD
@@ -23,7 +24,7 @@ def markdown(result: TaskResult) -> str:
     measures, compared = result.tables["measures"], result.tables["comparisons"]
     parts = []
     for place, rows in _first(measures).groupby(["group", "period"], sort=False):
-        quoted = _quoted(result.tables.get("quoted"), str(place[0]))
+        quoted = _quoted(result.tables.get("quoted"), str(place[0])) if place[1] == PAPER_WINDOW else []
         head = ["", "CR %", "SR", "over seeds", "AV %", "MDD %", "mean position", "turnover %"]
         parts += [f"**{', '.join(map(str, place))}**", _table(head, [*map(_row, rows.to_dict("records")), *quoted])]
     parts += ["**Differences**", _differences(_first(compared))]
@@ -62,7 +63,7 @@ def _first(table: pd.DataFrame) -> pd.DataFrame:
 def _row(row: Mapping[Any, Any]) -> list[str]:
     name = NAMES[row["strategy"]] + (f", {row['runs']} seeds" if row["runs"] > 1 else "")
     if row["one_position"]:
-        name += f" ({row['one_position']})"
+        name += f" ({row['one_position']} on 95 % of days or more)"
     ratio = f"{_said(row['SR'])} [{_said(row['SR_low'])}, {_said(row['SR_high'])}]"
     spread = f"± {_said(row['SR_deviation_over_runs'])}" if row["runs"] > 1 else ""
     return [
@@ -77,8 +78,8 @@ def _row(row: Mapping[Any, Any]) -> list[str]:
     ]
 
 
-def _quoted(table: pd.DataFrame | None, symbol: str) -> list[list[str]]:
-    """Printed rows of a symbol, marked as quoted."""
+def _quoted(table: pd.DataFrame | None, group: str) -> list[list[str]]:
+    """Printed rows of a group's symbol, marked as quoted."""
     if table is None:
         return []
     return [
@@ -92,7 +93,7 @@ def _quoted(table: pd.DataFrame | None, symbol: str) -> list[list[str]]:
             "",
             "",
         ]
-        for row in table[table["symbol"] == symbol].to_dict("records")
+        for row in table[table["group"] == group].to_dict("records")
     ]
 
 

@@ -23,7 +23,7 @@ from flag_trl.metrics import (
 from flag_trl.observations import Observer
 
 from ..baselines.chat import ChatPolicy
-from ..baselines.published import quoted_rows
+from ..baselines.published import PAPER_WINDOW, quoted_rows
 from ..baselines.rules import RULES, Follower
 from ..evaluation import TRAINED, UNTRAINED, Evaluation, TaskResult
 from ..pool import closes, pooled
@@ -86,7 +86,7 @@ def run(evaluation: Evaluation) -> TaskResult:
     if drawn:
         tables["draws"] = pd.DataFrame(drawn)
     quoted = [row for symbol in evaluation.markets for row in quoted_rows(symbol)]
-    if quoted and any(period.name == "paper_window" for period in evaluation.periods):
+    if quoted and any(period.name == PAPER_WINDOW for period in evaluation.periods):
         tables["quoted"] = pd.DataFrame(quoted)
     return TaskResult(figures, tables, words)
 

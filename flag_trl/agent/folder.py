@@ -3,7 +3,13 @@
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HTTPError,
+    LocalTokenNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
 
 from flag_trl.policy import POLICY_FILES
 
@@ -12,6 +18,8 @@ AGENT_FILES = (AGENT_FILE, *POLICY_FILES)
 """All that a saved agent may consist of."""
 PUBLISHED = ("*.json", "*.jsonl", "*.safetensors", "*.md")
 """What is downloaded of a repository; nothing else is ever opened."""
+HUB_ERRORS = (HTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled)
+"""What may be wrong between here and the Hub."""
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".msgpack")
 
 
@@ -52,9 +60,11 @@ def _may_be_repository(name: str) -> bool:
 def _download(name: str, revision: str | None) -> Path:
     try:
         files = HfApi().list_repo_files(name, revision=revision)
+    except GatedRepoError as error:
+        raise FileNotFoundError(f"{name} is gated: accept its terms on the Hub, and log in (hf auth login)") from error
     except RepositoryNotFoundError as error:
         raise FileNotFoundError(f"{name} is neither a folder here nor a repository of the Hub to be read") from error
-    except (HfHubHTTPError, OSError):
+    except HUB_ERRORS:
         # Without the Hub, what was downloaded before serves; it holds only what was allowed then.
         files = []
     pickles = sorted(file for file in files if file.endswith(PICKLES))
@@ -63,4 +73,7 @@ def _download(name: str, revision: str | None) -> Path:
             f"{name} is not loaded: {pickles[0]} may be a pickle, which runs code when it is opened; ask for a "
             "repository of .json and .safetensors files alone"
         )
-    return Path(snapshot_download(name, revision=revision, allow_patterns=list(PUBLISHED)))
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(PUBLISHED)))
+    except HUB_ERRORS as error:
+        raise FileNotFoundError(f"{name} is no folder here, and the Hub cannot be asked for it: {error}") from error

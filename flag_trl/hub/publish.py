@@ -10,7 +10,7 @@ from typing import Any
 
 from huggingface_hub import HfApi
 
-from flag_trl.agent import AGENT_FILE, AGENT_FILES, LEDGER, count_trials
+from flag_trl.agent import AGENT_FILE, AGENT_FILES, LEDGER, PICKLES, count_trials
 from flag_trl.hub.card import model_card
 
 TRAINING_FILE, EVALUATION_FILE = "training.json", "evaluation.json"
@@ -69,7 +69,14 @@ def publish(
             cutoff=cutoff,
         )
         api.create_repo(repository, private=private, exist_ok=True)
-        done = api.upload_folder(repo_id=repository, folder_path=packed, commit_message=message, revision=revision)
+        done = api.upload_folder(
+            repo_id=repository,
+            folder_path=packed,
+            commit_message=message,
+            revision=revision,
+            # What an earlier agent left there is not this one's.
+            delete_patterns=[*FILES, EVALUATION_FILE, *(f"*{suffix}" for suffix in PICKLES)],
+        )
     return str(done.commit_url)
 
 
@@ -146,11 +153,14 @@ def check_base_model(name: str) -> None:
 
 def _name_base(target: Path, base_model: str | None) -> None:
     """Write into the descriptions where others find the base model."""
-    named = base_model or str(_read(target / "policy.json")["base_model"])
-    check_base_model(named)
+    if base_model is None:
+        return check_base_model(str(_read(target / "policy.json")["base_model"]))
+    check_base_model(base_model)
     for name, key in DESCRIBED.items():
         if (target / name).is_file():
-            (target / name).write_text(json.dumps({**_read(target / name), key: named}, indent=2) + "\n")
+            # A revision is one of the repository that was named before.
+            renamed = {**_read(target / name), key: base_model, "revision": None}
+            (target / name).write_text(json.dumps(renamed, indent=2) + "\n")
 
 
 def _evaluation(results: Path, folder: Path) -> dict[str, Any]:

@@ -55,9 +55,8 @@ def calibration(
     events : (n,) array of bool
         Whether it happened.
     clusters : (n,) array, optional
-        Which events come together, such as those of one day. In the simulation each takes its cluster's draw with the
-        square root of the chance that gives two of a cluster the correlation found (of standardised errors, at least
-        0), and a draw of its own otherwise.
+        Which events come together, such as those of one day. In the simulation two of a cluster share a draw so often
+        that their standardised errors are as correlated, on average, as those found; never less often than never.
     bins : int
         At most so many; equal probabilities share one.
     draws, seed
@@ -81,7 +80,7 @@ def calibration(
     low, high = _wilson(share, count)
     rng, error = np.random.default_rng(seed), _error(share, predicted, count)
     groups = np.arange(p.size) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
-    shared = np.sqrt(_correlation(p, happened, groups))
+    shared = np.sqrt(_share_of_draws(p, happened, groups))
     by_chance = np.empty(draws)
     for draw in range(draws):
         together = rng.random(groups.max() + 1)[groups]
@@ -100,13 +99,23 @@ def calibration(
     )
 
 
-def _correlation(p: NDArray[np.float64], happened: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
-    """Mean product of the standardised errors of two events of one group, within [0, 1]; 0 without such pairs."""
+def _share_of_draws(p: NDArray[np.float64], happened: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
+    """How often two events of a group must share a draw to be as correlated as found; within [0, 1].
+
+    Two events that always share one have covariance min(p, p') - p p'.
+    """
     deviation = np.sqrt(p * (1 - p))
-    errors = np.divide(happened - p, deviation, out=np.zeros_like(p), where=deviation > 0)
-    pairs = (np.bincount(groups) * (np.bincount(groups) - 1)).sum()
-    products = (np.bincount(groups, errors) ** 2 - np.bincount(groups, errors**2)).sum()
-    return float(np.clip(products / pairs, 0.0, 1.0)) if pairs else 0.0
+    found = wholly = 0.0
+    order = np.argsort(groups, kind="stable")
+    for rows in np.split(order, np.cumsum(np.bincount(groups))[:-1]):
+        rows = rows[deviation[rows] > 0]
+        own, scale = p[rows], deviation[rows]
+        errors = (happened[rows] - own) / scale
+        found += errors.sum() ** 2 - (errors**2).sum()
+        covariance = np.minimum(own[:, None], own) - own[:, None] * own
+        correlation = covariance / (scale[:, None] * scale)
+        wholly += correlation.sum() - np.trace(correlation)
+    return float(np.clip(found / wholly, 0.0, 1.0)) if wholly > 0 else 0.0
 
 
 def _bins(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:

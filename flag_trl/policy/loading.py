@@ -37,6 +37,10 @@ def load_base(name_or_path: str | Path, tuning: Tuning, dtype: torch.dtype, revi
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     layers = config.get_text_config().num_hidden_layers
     model = kind.from_pretrained(
-        name_or_path, dtype=dtype, revision=version, quantization_config=tuning.quantization(layers)
+        name_or_path,
+        dtype=dtype,
+        revision=version,
+        quantization_config=tuning.quantization(layers),
+        use_safetensors=True,
     )
     return model, tokenizer

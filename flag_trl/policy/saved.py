@@ -5,6 +5,7 @@ value head and number encoder, stand in a file of their own.
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -21,9 +22,12 @@ from torch import nn
 from flag_trl.policy.soft import SoftInput
 from flag_trl.policy.tuning import Tuning
 
+logger = logging.getLogger(__name__)
+
 CONFIG_FILE = "policy.json"
 WEIGHTS_FILE = "policy.safetensors"
-POLICY_FILES = (CONFIG_FILE, WEIGHTS_FILE, CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME)
+ADAPTER_FILES = (CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME)
+POLICY_FILES = (CONFIG_FILE, WEIGHTS_FILE, *ADAPTER_FILES)
 """All that a saved policy may consist of; which of them there are depends on what trains."""
 WRAPPED = "model."
 """Where a policy keeps its model, adapters included."""
@@ -105,6 +109,10 @@ def write_weights(policy: Any, folder: Path, state: Mapping[str, torch.Tensor]) 
         described = replace(config, base_model_name_or_path=policy.base_model, revision=policy.revision)
         described.inference_mode = True
         described.save_pretrained(str(folder))
+    # What another tuning wrote here would be taken for this one's.
+    for name, written in ((WEIGHTS_FILE, own), *((name, policy.tuning.has_adapters) for name in ADAPTER_FILES)):
+        if not written:
+            (folder / name).unlink(missing_ok=True)
 
 
 def load_weights(policy: Any, folder: Path) -> None:
@@ -138,9 +146,16 @@ def digest_of_frozen(module: nn.Module) -> str | None:
 def check_base(saved: SavedPolicy, found: str | None, folder: Path) -> None:
     """Raise ValueError where trained weights would be put onto another base model than that which they belong to.
 
-    Weights that were loaded in another type cannot be compared.
+    Weights that were loaded in another type cannot be compared, which is told.
     """
-    if saved.base_digest is None or found is None or saved.base_digest.split(":")[0] != found.split(":")[0]:
+    if saved.base_digest is None or found is None:
+        return
+    if saved.base_digest.split(":")[0] != found.split(":")[0]:
+        logger.warning(
+            "%s: whether %s is the base model it belongs to was not checked: it is loaded in another type",
+            folder,
+            saved.base_model,
+        )
         return
     if saved.base_digest != found:
         raise ValueError(

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from flag_trl.agent import HUB_ERRORS
 from flag_trl.hub import pack, publish
 
 DESCRIPTION = """Uploads what another person needs to run the agent of a training run: its weights as safetensors,
@@ -31,6 +32,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(publish(args.folder, args.repository, private=args.private, **said))
     except (ValueError, FileExistsError) as error:
         raise SystemExit(f"flag-trl publish: {error}") from error
+    except HUB_ERRORS as error:
+        raise SystemExit(
+            f"flag-trl publish: the Hub did not take it: {error}\nLog in with `hf auth login` or set HF_TOKEN to a "
+            f"token that may write to {args.repository}"
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -199,6 +199,10 @@ class FlagConfig(_BaseConfig):
     greater_is_better: bool | None = field(
         default=True, metadata={"help": "Whether a larger `metric_for_best_model` is better."}
     )
+    hub_strategy: HubStrategy | str = field(
+        default="end",
+        metadata={"help": "When to publish: at the `end`, or each checkpoint's agent with `every_save`."},
+    )
     logging_steps: float = field(default=1, metadata={"help": "Log every so many updates."})
 
     def __post_init__(self) -> None:

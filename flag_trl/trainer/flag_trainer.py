@@ -136,6 +136,11 @@ class FlagTrainer(KeepingTrainer):
         with self._interruption.heeded():
             return super().train(resume, *args, **kwargs)
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """As the parent, which looks whether training is over after an update alone, and would make one too many."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(*args, **kwargs)
+
     @property
     def interrupted(self) -> int:
         """Number of the signal that ended the last training before its end; 0 if none did."""
@@ -160,7 +165,8 @@ class FlagTrainer(KeepingTrainer):
             gradients._set_sync_gradients(last_of_step and last)
             with nullcontext() if last else self.accelerator.no_sync(model):
                 loss += super().training_step(model, chunk)
-        if not torch.isfinite(loss):
+        # All processes stop together: their gradients are one by now.
+        if not self._summed(np.isfinite([loss.item()]).astype(float))[0] == self.accelerator.num_processes:
             raise FloatingPointError(self._advice(f"the loss of update {self.state.global_step + 1} is {loss.item()}"))
         self._measure_step(model, len(samples.states.index), time.monotonic() - began)
         return loss

@@ -1,8 +1,9 @@
 """SIGINT and SIGTERM end a training at the next update, with a checkpoint to go on from."""
 
+import os
 import signal
-import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -13,20 +14,25 @@ from accelerate import Accelerator
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE_S = 1.0
+"""A signal that follows another sooner is the same wish."""
 
 
 class Interruption(TrainerCallback):
     """Notes a signal, and stops all processes after the update during which the first of them was told.
 
+    A signal that comes when no update is left changes nothing.
+
     Attributes
     ----------
     number : int
-        Of the signal; 0 as long as there was none.
+        Of the signal by which all processes agreed to stop; 0 if they did not.
     """
 
     def __init__(self, accelerator: Accelerator) -> None:
         self._accelerator = accelerator
         self.number = 0
+        self._noted, self._noted_at = 0, 0.0
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
@@ -34,7 +40,7 @@ class Interruption(TrainerCallback):
 
         Outside the main thread, where Python takes no handlers, they do what they did before.
         """
-        self.number = 0
+        self.number = self._noted = 0
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -49,14 +55,19 @@ class Interruption(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Save and stop where any process was told to."""
-        told = torch.tensor([self.number], device=self._accelerator.device)
-        self.number = int(self._accelerator.gather(told).max())
-        if self.number:
+        told = torch.tensor([self._noted], device=self._accelerator.device)
+        noted = int(self._accelerator.gather(told).max())
+        if noted and state.global_step < state.max_steps:
+            self.number = noted
             control.should_save = control.should_training_stop = True
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number:
-            raise KeyboardInterrupt
-        self.number = number
+        if self._noted:
+            # A launcher hands on in its own way what the terminal sent to all processes.
+            if number == self._noted and time.monotonic() - self._noted_at > PATIENCE_S:
+                raise KeyboardInterrupt
+            return
+        self._noted, self._noted_at = number, time.monotonic()
         name = signal.Signals(number).name
-        print(f"{name}: a checkpoint is saved after this update; once more ends it at once", file=sys.stderr)
+        # print may not be called while the same stream is being written to.
+        os.write(2, f"{name}: a checkpoint is saved after this update; once more ends it at once\n".encode())

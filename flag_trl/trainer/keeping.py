@@ -1,5 +1,6 @@
 """What a training leaves behind: checkpoints that count once they are whole, and an agent on the Hub."""
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from torch import nn
 from transformers.trainer_utils import HubStrategy, rotate_checkpoints
 from trl.trainer.base_trainer import _BaseTrainer
 
-from flag_trl.agent import Agent
+from flag_trl.agent import HUB_ERRORS, Agent
 from flag_trl.hub import check_base_model, publish
 from flag_trl.trainer.checkpoints import flaw, last_whole, seal
 from flag_trl.trainer.flag_config import FlagConfig
+
+logger = logging.getLogger(__name__)
 
 
 class KeepingTrainer(_BaseTrainer):
@@ -32,7 +35,7 @@ class KeepingTrainer(_BaseTrainer):
         self.agent.save_config(folder)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """As the parent, but sealed when all is written, and only then are older ones removed."""
+        """As the parent, but sealed when all is written; only then are older ones removed, and the agent published."""
         folder, limit = Path(self._get_output_dir(trial)), self.args.save_total_limit
         checkpoint = folder / f"checkpoint-{self.state.global_step}"
         if self.args.should_save:
@@ -45,12 +48,18 @@ class KeepingTrainer(_BaseTrainer):
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
                 seal(checkpoint)
-        except (OSError, SafetensorError) as error:
+        except (OSError, RuntimeError, SafetensorError) as error:
+            # torch.save tells of a full disk by a RuntimeError.
             raise OSError(self._advice(f"{checkpoint} could not be written: {error}")) from error
         finally:
             self.args.save_total_limit = limit
         if self.args.should_save:
             rotate_checkpoints(str(folder), limit, self.state.best_model_checkpoint, use_mtime=True)
+        if self.args.push_to_hub and self.args.hub_strategy == HubStrategy.EVERY_SAVE:
+            try:
+                self._publish(str(checkpoint), f"Training in progress, step {self.state.global_step}")
+            except HUB_ERRORS as error:
+                logger.warning("step %d was not published, and training goes on: %s", self.state.global_step, error)
 
     def _whole(self, checkpoint: str | bool | None) -> str | None:
         """The checkpoint to go on from, looked at first."""
@@ -94,8 +103,7 @@ class KeepingTrainer(_BaseTrainer):
         return self._publish(str(self.args.output_dir), str(commit_message), token, revision)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        if self.args.hub_strategy == HubStrategy.EVERY_SAVE:
-            self._publish(checkpoint_folder, f"Training in progress, step {self.state.global_step}")
+        """Nothing: a checkpoint is published once it is sealed."""
 
     def _publish(self, folder: str, message: str, token: str | None = None, revision: str | None = None) -> str | None:
         if not self.is_world_process_zero():

@@ -1,5 +1,6 @@
 """A study trains each seed once, goes on where it was killed, and its figures are those of the books."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 
 from eval.study import __main__ as study
 from eval.study.judgement import judge
-from eval.study.play import EQUITY, HOLD, RECORD, Run, books
+from eval.study.play import EQUITY, HOLD, RECORD, SETTINGS, Run, books
+from eval.study.tables import markdown
 from flag_trl.backtest import measures
 from flag_trl.metrics import sharpe_difference, sharpe_interval, sharpe_ratio
 
@@ -88,6 +90,40 @@ def test_each_seed_is_run_once_and_found_again(here: Path, capsys) -> None:
     assert {file.name for file in here.iterdir()} >= {"results.json", "tables.md", "study.png", "report.html"}
 
 
+def test_each_run_s_settings_name_its_own_data(here: Path) -> None:
+    for run in runs_of(["--config", "study.yaml"]):
+        names = {"first": {"AAA"}, "second": {"BBB", "CCC"}}[run.recipe]
+        assert set(json.loads((run.folder / SETTINGS).read_text())["data"]) == names
+
+
+def test_a_recipe_more_leaves_the_others_alone(here: Path) -> None:
+    Path("third.yaml").write_text(Path("first.yaml").read_text().replace("[AAA]", "[CCC]"))
+    words = ["--config", "study.yaml", "--recipes", "third.yaml", "second.yaml", "first.yaml"]
+    options, others = study.parse(words)
+    for run in [run for run in study.plan(options, others) if run.done]:
+        recipe = study.read_recipe(run.command_line)
+        study.claim(run, recipe, recipe.markets(unseen=True))
+
+
+def test_two_recipes_on_one_symbol_stay_apart(here: Path) -> None:
+    runs = [run for run in runs_of(["--config", "study.yaml"]) if run.recipe == "first"]
+    recipe = study.read_recipe(runs[0].command_line)
+    found = [books(run, recipe) for run in runs]
+    result = judge({"one": recipe, "other": recipe}, {"one": found, "other": found})
+    assert result.figures["groups"] == ["one, AAA", "other, AAA"]
+    assert markdown(result).count("| trained, 2 seeds") == 2
+
+
+def test_an_interrupted_study_begins_no_other_run(here: Path) -> None:
+    words = [sys.executable, "-m", "eval.study", "--config", "study.yaml", "--output_dir", "outputs/stopped"]
+    process = subprocess.Popen([*words, "--jobs", "1"], start_new_session=True, stderr=subprocess.DEVNULL)
+    while not (Path("outputs/stopped/first/untrained") / "log.txt").is_file() and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) != 0
+    assert not (Path("outputs/stopped/second/untrained") / "log.txt").exists()
+
+
 def test_a_seed_more_leaves_the_others_alone(here: Path) -> None:
     folder = here / "first" / "seed-1"
     before = (folder / RECORD).stat().st_mtime_ns
@@ -110,7 +146,7 @@ def test_a_run_under_other_settings_is_refused_by_name(here: Path) -> None:
         ("seeds: 0", "at least one seed"),
         ("recipes: [first.yaml, ./first.yaml]", "two files have one name"),
         ("learning_rate: 0.1", "learning_rate is no option of a study"),
-        ("recipes: [third.yaml]", "no recipe at third.yaml"),
+        ("recipes: [fourth.yaml]", "no recipe at fourth.yaml"),
     ],
 )
 def test_what_is_wrong_in_a_study_is_named_before_the_work_starts(change: str, message: str, here: Path) -> None:
@@ -120,6 +156,11 @@ def test_what_is_wrong_in_a_study_is_named_before_the_work_starts(change: str, m
     with pytest.raises(SystemExit, match=message):
         study.main(["--config", "odd.yaml"])
     assert not Path("outputs/odd").exists()
+
+
+def test_one_seed_is_no_option_of_a_study(here: Path) -> None:
+    with pytest.raises(SystemExit, match="--seed: a study counts its seeds from 0; say how many with --seeds"):
+        study.parse(["--config", "study.yaml", "--seed", "1"])
 
 
 def test_a_failed_run_is_named_with_its_log(here: Path) -> None:
@@ -186,7 +227,7 @@ def test_always_long_is_not_mistaken_for_skill(here: Path) -> None:
     constant = rows.xs("constant_position", level="less")
     assert constant.loc[("investorbench", 0.0), "difference"] == pytest.approx(0, abs=1e-9)
     assert constant.loc[("standard", 20.0), "difference"] < 0
-    assert "Always long by another name." in " ".join(result.words)
+    assert "It is always long by another name" in " ".join(result.words)
 
 
 def test_runs_that_are_alike_have_the_interval_of_one() -> None:

@@ -21,6 +21,7 @@ class StandIn(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories: dict[str, dict[str, bytes]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.refuses_commits = 0
 
     @property
     def address(self) -> str:
@@ -66,11 +67,16 @@ class _Handler(BaseHTTPRequestHandler):
                 for file in json.loads(body)["files"]
             ]
             return self._answer(200, {"files": files})
+        if action.startswith("commit/") and self.server.refuses_commits:
+            self.server.refuses_commits -= 1
+            return self._answer(400, {"error": "not now"})
         if action.startswith("commit/"):
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
                     content = base64.b64decode(line["value"]["content"])
                     self.server.repositories[name][line["value"]["path"]] = content
+                elif line["key"] == "deletedFile":
+                    del self.server.repositories[name][line["value"]["path"]]
             commit = self.server.commit_of(name)
             url = f"{self.server.address}/{name}/commit/{commit}"
             return self._answer(200, {"success": True, "commitOid": commit, "commitUrl": url, "hookOutput": ""})

@@ -39,6 +39,7 @@ learning_rate: 0.01
 save_strategy: steps
 save_steps: 1
 """
+PUBLISH = "import sys; from flag_trl.cli import main; sys.exit(main())"
 SHOW = """
 import sys
 from flag_trl import Agent, Period, TradingRules, load_market, run_backtest
@@ -71,11 +72,11 @@ def folder(tiny_model, tokenizer, tmp_path_factory, hub: StandIn) -> Path:
     return folder
 
 
-def call(hub: StandIn, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def call(hub: StandIn, folder: Path, *words: str, offline: bool = False) -> subprocess.CompletedProcess[str]:
     """Run Python in a process of its own that knows no Hub but this one."""
     home = {"HF_ENDPOINT": hub.address, "HF_TOKEN": TOKEN, "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_XET": "1"}
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "OMP_NUM_THREADS": "1"}
-    environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"} | home | quiet
+    environment = {**os.environ, **home, **quiet, "HF_HUB_OFFLINE": str(int(offline))}
     return subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -194,12 +195,50 @@ def test_a_named_base_model_serves_others(local: Path, folder: Path, hub: StandI
         "--cutoff",
         "2018-12-31",
     ]
-    run = call(hub, folder, "-c", "import sys; from flag_trl.cli import main; sys.exit(main())", *words)
+    run = call(hub, folder, "-c", PUBLISH, *words)
     assert run.returncode == 0 and "/user/renamed/commit/" in run.stdout, run.stderr
     shown = [call(hub, folder, "-c", SHOW, name, "data", "trained").stdout for name in (str(local), "user/renamed")]
     assert shown[0] == shown[1] and "0x1." in shown[0]
     card = hub.repositories["user/renamed"]["README.md"].decode()
     assert "license: mit" in card and "Days up to 2018-12-31" in card
+
+
+def test_what_an_earlier_agent_left_there_goes(local: Path, folder: Path, hub: StandIn) -> None:
+    hub.repositories["user/again"] = {
+        "evaluation.json": b"{}",
+        "adapter_config.json": b"{}",
+        "training_args.bin": b"c",
+    }
+    run = call(hub, folder, "-c", PUBLISH, "publish", str(local), "user/again", "--base_model", "user/base")
+    assert run.returncode == 0, run.stderr
+    assert {Path(file).suffix for file in hub.repositories["user/again"]} == {".json", ".jsonl", ".safetensors", ".md"}
+    assert not {"evaluation.json", "adapter_config.json"} & set(hub.repositories["user/again"])
+
+
+def test_what_was_downloaded_serves_without_the_hub(published, hub: StandIn, folder: Path) -> None:
+    _, repository = published
+    before = call(hub, folder, "-c", SHOW, repository, "data", "trained")
+    asked = len(hub.asked)
+    after = call(hub, folder, "-c", SHOW, repository, "data", "trained", offline=True)
+    assert after.returncode == 0 and after.stdout == before.stdout, after.stderr
+    never = call(hub, folder, "-c", SHOW, "user/never", "data", "trained", offline=True)
+    assert len(hub.asked) == asked
+    assert "user/never is no folder here, and the Hub cannot be asked for it" in never.stderr
+
+
+def test_who_may_not_write_is_told_how_to(local: Path, folder: Path, hub: StandIn, monkeypatch) -> None:
+    monkeypatch.setattr("tests.hub.test_publish.TOKEN", "hf_of_somebody_else")
+    run = call(hub, folder, "-c", PUBLISH, "publish", str(local), "user/theirs", "--base_model", "user/base")
+    assert run.returncode != 0 and "hf auth login" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_a_hub_that_fails_does_not_stop_a_training(folder: Path, hub: StandIn) -> None:
+    (folder / "saves.yaml").write_text(RECIPE.format(folder=folder, base="user/base"))
+    words = ["--config", "saves.yaml", "--push_to_hub", "true", "--hub_strategy", "every_save"]
+    hub.refuses_commits = 1
+    run = call(hub, folder, "-m", "flag_trl.scripts.train", *words, "--hub_model_id", "user/saves")
+    assert run.returncode == 0 and "step 1 was not published, and training goes on" in run.stderr, run.stderr
+    assert hub.refuses_commits == 0 and "policy.safetensors" in hub.repositories["user/saves"]
 
 
 def evaluation_of(agent: Path, changed: str | None = None) -> dict:

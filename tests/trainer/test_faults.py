@@ -161,18 +161,43 @@ def test_a_full_disk_is_named_and_the_last_good_checkpoint_stays(make_trainer, m
         trained(make_trainer, save_total_limit=1)
 
 
-def test_a_full_disk_in_truth(make_trainer) -> None:
+def test_a_run_killed_after_its_last_checkpoint_makes_no_update_more(make_trainer) -> None:
+    options = {"lr_scheduler_type": "constant", "max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+    trainer = make_trainer(**options)
+    trainer.train()
+    wanted = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    again = make_trainer(**options)
+    again.train(resume_from_checkpoint=True)
+    assert again.state.global_step == 2
+    assert all(torch.equal(p, wanted[name]) for name, p in again.model.named_parameters())
+
+
+def test_a_signal_during_the_last_update_changes_nothing(make_trainer, monkeypatch) -> None:
+    trainer = make_trainer(max_steps=1)
+    real = trainer.training_step
+
+    def signalled(*args: object):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(*args)
+
+    monkeypatch.setattr(trainer, "training_step", signalled)
+    trainer.train()
+    assert trainer.interrupted == 0 and trainer.state.global_step == 1
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "trainer_state.json"])
+def test_a_full_disk_in_truth(name, make_trainer) -> None:
     if not os.access("/dev/full", os.W_OK):
         pytest.skip("there is no /dev/full here")
     trainer = make_trainer(max_steps=1, save_strategy="steps", save_steps=1)
     checkpoint = Path(str(trainer.args.output_dir)) / "checkpoint-1"
-    real = trainer._save_scaler
+    real = trainer.save_model
 
-    def onto_a_full_disk(folder: str) -> None:
-        real(folder)
-        (checkpoint / "trainer_state.json").symlink_to("/dev/full")
+    def onto_a_full_disk(folder: str, _internal_call: bool = False) -> None:
+        real(folder, _internal_call)
+        (checkpoint / name).symlink_to("/dev/full")
 
-    trainer._save_scaler = onto_a_full_disk
+    trainer.save_model = onto_a_full_disk
     with pytest.raises(
         OSError, match=r"checkpoint-1 could not be written: .*No space left.*last good checkpoint is none"
     ):

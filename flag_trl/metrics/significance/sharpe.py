@@ -154,9 +154,11 @@ def probabilistic_sharpe(returns: ArrayLike, trials: int = 1, trial_deviation: f
 def best_of_trials(returns: ArrayLike, trials: int) -> float:
     """p-value of a Sharpe ratio that is the best of `trials`, against none of them having any skill.
 
-    1 - PSR^trials with the probabilistic Sharpe ratio against 0 (Sidak 1967): exact for trials that do not depend on
-    each other, and more careful than need be for trials that resemble each other. The deflated Sharpe ratio is no such
-    test: the luck that it asks to be beaten is that of the best of the trials on average.
+    1 - PSR^trials with the probabilistic Sharpe ratio against 0 (Sidak's correction): right for trials that do not
+    depend on each other, more careful than need be for trials that resemble each other, and as asymptotic as the
+    probabilistic Sharpe ratio, which takes days for independent. Where the best of several seeds is picked, each seed
+    is a trial. The deflated Sharpe ratio is no such test: the luck that it asks to be beaten is that of the best of
+    the trials on average.
 
     Parameters
     ----------
