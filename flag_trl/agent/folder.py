@@ -6,6 +6,7 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HTTPError,
+    LocalEntryNotFoundError,
     LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -75,5 +76,5 @@ def _download(name: str, revision: str | None) -> Path:
         )
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(PUBLISHED)))
-    except HUB_ERRORS as error:
+    except (*HUB_ERRORS, LocalEntryNotFoundError) as error:
         raise FileNotFoundError(f"{name} is no folder here, and the Hub cannot be asked for it: {error}") from error
