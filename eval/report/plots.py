@@ -184,7 +184,7 @@ def _study(result: TaskResult) -> list[Figure]:
         found.append({"title": f"{group}, {period}: a line a seed", "data": traces, "layout": layout})
     compared = compared.assign(place=compared["group"] + ", " + compared["period"])
     for measure, rows in compared.groupby("measure", sort=False):
-        found.append(forest(f"{measure} of the trained policy, less that of ...", rows, "less", "place"))
+        found.append(forest(f"{measure} of the trained policy, less that of ...", rows, "place", "less"))
     return found
 
 
@@ -228,11 +228,13 @@ def forest(title: str, table: pd.DataFrame, label: str, group: str | None = None
             {
                 "type": "scatter",
                 "mode": "markers",
+                # Side by side where several have a line in common.
+                "orientation": "h",
                 "x": _numbers(value),
                 "y": [_said(text) for text in _words(rows[label])],
                 "error_x": bars,
                 "marker": {"size": 8},
-                "name": str(name),
+                "name": _said(str(name)),
                 "showlegend": bool(group),
             }
         )

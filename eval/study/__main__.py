@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -126,13 +127,6 @@ def _as_words(value: Any) -> list[str]:
     return [str(value).lower() if isinstance(value, bool) else str(value)]
 
 
-class _Pool(ProcessPoolExecutor):
-    """One that, left by an exception, begins nothing more."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self.shutdown(wait=True, cancel_futures=kind is not None)
-
-
 def work(runs: Sequence[Run], jobs: int) -> None:
     """Do the runs, several at a time, and tell how far they are.
 
@@ -149,20 +143,22 @@ def work(runs: Sequence[Run], jobs: int) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bar = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console, speed_estimate_period=86400)
     # Spawned, since what is forked may not use what torch had started.
-    # An interruption reaches the runs under way too, which save a checkpoint; those that wait are not begun.
-    with _Pool(jobs, get_context("spawn"), initializer=end_with_parent) as pool, bar:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool, bar:
         told = bar.add_task("runs", total=len(runs))
-        waiting: dict[Future[float], Run] = {pool.submit(play, run, threads): run for run in runs}
-        while waiting:
-            ended, _ = wait(waiting, timeout=2, return_when=FIRST_COMPLETED)
+        # A run is handed over when it can begin: an interruption, which reaches those under way, begins no other.
+        coming = iter(runs)
+        active: dict[Future[float], Run] = {pool.submit(play, run, threads): run for run in islice(coming, jobs)}
+        while active:
+            ended, _ = wait(active, timeout=2, return_when=FIRST_COMPLETED)
             for future in ended:
-                run = waiting.pop(future)
+                run = active.pop(future)
                 if error := future.exception():
                     raise SystemExit(f"{run.name} failed ({error!r}); more is in {run.folder / LOG}")
                 bar.advance(told)
                 console.print(f"{run.name}: {future.result():.0f} s", highlight=False)
-            active = [f"{run.name}: {run.last_words}" for future, run in waiting.items() if future.running()]
-            bar.update(told, description="; ".join(active[:jobs])[:80] or "runs")
+                active.update({pool.submit(play, following, threads): following for following in islice(coming, 1)})
+            said = "; ".join(f"{run.name}: {run.last_words}" for run in active.values())
+            bar.update(told, description=said[:80] or "runs")
 
 
 if __name__ == "__main__":

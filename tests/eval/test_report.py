@@ -1,7 +1,6 @@
 """The report opens without a network, shows every section, and answers to clicks, in a real browser."""
 
 import csv
-import shutil
 from pathlib import Path
 
 import pytest
@@ -26,18 +25,6 @@ ABOUT = {
     "seconds": 1.0,
 }
 SECTIONS = ["summary", "trading", "portfolio", "events", "risk", "audit", "making"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("there is no Chromium here; .ci/run installs it")
-    playwright = pytest.importorskip("playwright.sync_api", reason="the browser is driven by playwright")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-quic"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,20 @@ def test_an_interrupted_study_begins_no_other_run(here: Path) -> None:
     assert not (Path("outputs/stopped/second/untrained") / "log.txt").exists()
 
 
+def test_its_page_opens_without_a_network_and_shows_every_group(here: Path, browser) -> None:
+    page = browser.new_context(offline=True).new_page()
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto((here / "report.html").absolute().as_uri())
+    page.get_by_role("tab", name="Over seeds").click()
+    page.wait_for_selector("#plot-study-5 .main-svg")
+    shown = page.inner_text("#study")
+    assert all(group in shown for group in ("AAA, later", "BBB, later", "second, unseen symbols, later", "all, later"))
+    assert not troubles
+    page.close()
+
+
 def test_a_seed_more_leaves_the_others_alone(here: Path) -> None:
     folder = here / "first" / "seed-1"
     before = (folder / RECORD).stat().st_mtime_ns
