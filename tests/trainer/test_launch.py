@@ -60,11 +60,24 @@ DEEPSPEED = (str(BIN / "accelerate"), "launch", "--use_deepspeed", "--num_proces
 VALUE = ("--baseline", "value", "--loss_type", "ppo")
 
 
-@pytest.mark.parametrize("options", [(), ("--tuning", "lora"), ("--baseline", "exact"), VALUE], ids=str)
-def test_two_processes_train_as_one_does_with_the_windows_of_both(options, folder) -> None:
-    name = "-".join(options).replace("--", "") or "plain"
-    one, said = launch(folder, f"one-{name}", sys.executable, batch=2, options=options)
-    assert "distributed: NO; 1 process;" in said
+@pytest.fixture(scope="module")
+def plain(folder) -> list[float]:
+    """Losses of one process."""
+    losses, said = launch(folder, "one", sys.executable, batch=2)
+    assert "distributed: NO; 1 process;" in said and len(set(losses)) == 3
+    return losses
+
+
+def test_two_processes_train_as_one_does(plain, folder) -> None:
+    two, said = launch(folder, "two", *TORCHRUN, batch=1)
+    assert "distributed: MULTI_CPU; 2 processes;" in said
+    assert two == pytest.approx(plain, abs=1e-5)
+
+
+@pytest.mark.parametrize("options", [("--tuning", "lora"), ("--baseline", "exact"), VALUE], ids=str)
+def test_two_processes_train_as_one_does_by_every_estimator(options, folder) -> None:
+    name = "-".join(options).replace("--", "")
+    one, _ = launch(folder, f"one-{name}", sys.executable, batch=2, options=options)
     two, said = launch(folder, f"two-{name}", *TORCHRUN, batch=1, options=options)
     assert "distributed: MULTI_CPU; 2 processes;" in said
     assert two == pytest.approx(one, abs=1e-5) and len(set(one)) == 3
@@ -72,12 +85,11 @@ def test_two_processes_train_as_one_does_with_the_windows_of_both(options, folde
 
 @pytest.mark.parametrize("stage", [1, 2])
 @pytest.mark.timeout(600)
-def test_two_processes_under_zero_do_too(stage, folder) -> None:
+def test_two_processes_under_zero_do_too(stage, plain, folder) -> None:
     pytest.importorskip("deepspeed", reason="ZeRO comes with the extra `deepspeed`")
-    one, _ = launch(folder, f"one-zero-{stage}", sys.executable, batch=2)
     two, said = launch(folder, f"zero-{stage}", *DEEPSPEED, "--zero_stage", str(stage), batch=1)
     assert f"distributed: DEEPSPEED, ZeRO-{stage}; 2 processes;" in said
-    assert two == pytest.approx(one, abs=1e-5)
+    assert two == pytest.approx(plain, abs=1e-5)
 
 
 def test_fsdp_on_a_cpu_which_would_be_plain_data_parallelism_is_refused_by_name(folder) -> None:
