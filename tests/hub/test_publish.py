@@ -83,9 +83,10 @@ def call(hub: StandIn, folder: Path, *words: str, offline: bool = False) -> subp
 @pytest.fixture(scope="module")
 def published(request, folder: Path, hub: StandIn) -> tuple[str, str]:
     """An agent trained with a value head, pushed at the end of its training; its folder and repository."""
-    name = getattr(request, "param", "lora")
+    name = getattr(request, "param", "either")
+    tuning = "lora" if name == "either" else name
     (folder / f"{name}.yaml").write_text(RECIPE.format(folder=folder, base="user/base"))
-    words = ["--config", f"{name}.yaml", "--tuning", name, "--baseline", "value", "--push_to_hub", "true"]
+    words = ["--config", f"{name}.yaml", "--tuning", tuning, "--baseline", "value", "--push_to_hub", "true"]
     run = call(hub, folder, "-m", "flag_trl.scripts.train", *words, "--hub_model_id", f"user/{name}")
     assert run.returncode == 0, run.stderr
     return f"outputs/{name}", f"user/{name}"
