@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from flag_trl.agent import AGENT_FILES, Agent, Policy, agent_folder, count_trials
+from flag_trl.agent import AGENT_FILES, Agent, Policy, agent_folder, count_trials, file_digest
 from flag_trl.data import DataError, MarketData
 from flag_trl.data.altered import WEEKS
 from flag_trl.scripts.backtest import check_training
@@ -158,7 +158,7 @@ def _identity(agent: Agent, folder: Path | None) -> dict[str, str]:
     base = Path(str(agent.policy.base_model))
     files = [folder / name for name in AGENT_FILES] if folder else []
     files += sorted(base.glob("*.safetensors")) if base.is_dir() else []
-    found = {file.name: store.file_digest(file) for file in files if file.is_file()}
+    found = {file.name: file_digest(file) for file in files if file.is_file()}
     found["shown"] = store.digest(asdict(agent.observation), agent.prompts.template, agent.policy.actions.words)
     return {**found, "base model": str(agent.policy.base_model)}
 

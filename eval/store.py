@@ -27,15 +27,6 @@ def digest(*parts: Any) -> str:
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """A short name for a file's content."""
-    found = blake2b(digest_size=8)
-    with path.open("rb") as content:
-        while block := content.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
-
-
 def market_digest(market: MarketData) -> str:
     """A short name for all that a market holds."""
     found = blake2b(digest_size=8)

@@ -168,10 +168,9 @@ def _audit(result: TaskResult) -> list[Figure]:
 
 def _study(result: TaskResult) -> list[Figure]:
     """Growth of every run of a group, then the differences, all on the convention that comes first."""
-    first, found = ["convention", "cost_bps"], []
-    daily, compared = result.tables["daily"], result.tables["comparisons"]
-    daily = daily[(daily[first] == daily[first].iloc[0]).all(axis=1)]
-    compared = compared[(compared[first] == compared[first].iloc[0]).all(axis=1)].dropna(subset=["difference"])
+    found = []
+    daily = of_first_convention(result.tables["daily"])
+    compared = of_first_convention(result.tables["comparisons"]).dropna(subset=["difference"])
     for (group, period), rows in daily.groupby(["group", "period"], sort=False):
         traces = []
         for number, (name, runs) in enumerate(rows.groupby("strategy", sort=False)):
@@ -186,6 +185,12 @@ def _study(result: TaskResult) -> list[Figure]:
     for measure, rows in compared.groupby("measure", sort=False):
         found.append(forest(f"{measure} of the trained policy, less that of ...", rows, "place", "less"))
     return found
+
+
+def of_first_convention(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a study's table under the convention and commission that come first."""
+    key = ["convention", "cost_bps"]
+    return table[(table[key] == table[key].iloc[0]).all(axis=1)]
 
 
 def _reliability(found: Mapping[str, Any]) -> Figure:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flag_trl.agent import file_digest
 from flag_trl.scripts.progress import report_console
 from flag_trl.scripts.recipe import Recipe
 
@@ -26,7 +27,7 @@ def about(runs: Sequence[Run], recipes: Mapping[str, Recipe]) -> dict[str, Any]:
             notes += [f"{run.recipe}: {line}" for line in record["conventions"]]
     return {
         "policy": f"{', '.join(recipes)} over {max(seeds) + 1} seeds",
-        "identity": {run.name: store.file_digest(run.folder / EQUITY) for run in runs},
+        "identity": {run.name: file_digest(run.folder / EQUITY) for run in runs},
         "conventions": notes,
         "periods": {p.name: [str(p.start), str(p.end)] for recipe in recipes.values() for p in recipe.periods()[2]},
         "symbols": list(

@@ -9,10 +9,10 @@ import pandas as pd
 
 from ..baselines.published import PAPER_WINDOW
 from ..evaluation import TRAINED, UNTRAINED, TaskResult
+from ..report.plots import of_first_convention
 from .judgement import SHARPE
 from .play import HOLD
 
-KEY = ["convention", "cost_bps"]
 NAMES = {TRAINED: "trained", UNTRAINED: "untrained", HOLD: "Buy & Hold", "constant_position": "constant position"}
 TEXTS = ("", "less", "trained less", "measure")
 """Heads of columns that hold words."""
@@ -23,11 +23,11 @@ def markdown(result: TaskResult) -> str:
     """Every group's rows on the first convention, quoted ones below, then the differences on every convention."""
     measures, compared = result.tables["measures"], result.tables["comparisons"]
     parts = []
-    for place, rows in _first(measures).groupby(["group", "period"], sort=False):
+    for place, rows in of_first_convention(measures).groupby(["group", "period"], sort=False):
         quoted = _quoted(result.tables.get("quoted"), str(place[0])) if place[1] == PAPER_WINDOW else []
         head = ["", "CR %", "SR", "over seeds", "AV %", "MDD %", "mean position", "turnover %"]
         parts += [f"**{', '.join(map(str, place))}**", _table(head, [*map(_row, rows.to_dict("records")), *quoted])]
-    parts += ["**Differences**", _differences(_first(compared))]
+    parts += ["**Differences**", _differences(of_first_convention(compared))]
     parts += [f"**{SHARPE}, trained less ..., by convention and commission**", _by_cost(compared)]
     return "\n\n".join(parts) + "\n"
 
@@ -36,7 +36,7 @@ def picture(result: TaskResult, path: Path) -> None:
     """Draw the growth of every run, a panel a group, on the first convention."""
     from matplotlib.figure import Figure
 
-    panels = list(_first(result.tables["daily"]).groupby(["group", "period"], sort=False))
+    panels = list(of_first_convention(result.tables["daily"]).groupby(["group", "period"], sort=False))
     figure = Figure(figsize=(10, 3.2 * ((len(panels) + 1) // 2)), layout="constrained")
     axes = np.ravel(figure.subplots((len(panels) + 1) // 2, 2 if len(panels) > 1 else 1, squeeze=False))
     for axis, (place, rows) in zip(axes, panels, strict=False):
@@ -53,11 +53,6 @@ def picture(result: TaskResult, path: Path) -> None:
     axes[0].set_ylabel("start = 100")
     axes[0].legend(fontsize=8)
     figure.savefig(path, dpi=110)
-
-
-def _first(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the convention that comes first."""
-    return table[(table[KEY] == table[KEY].iloc[0]).all(axis=1)]
 
 
 def _row(row: Mapping[Any, Any]) -> list[str]:

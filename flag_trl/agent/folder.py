@@ -1,5 +1,6 @@
 """Where a trained agent lies: a folder, or a repository of the Hub."""
 
+from hashlib import blake2b
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
@@ -50,6 +51,15 @@ def agent_folder(name: str | Path, revision: str | None = None) -> Path:
     if not (found / AGENT_FILE).is_file():
         raise FileNotFoundError(f"the repository {name} holds no trained agent: there is no {AGENT_FILE} in it")
     return found
+
+
+def file_digest(path: Path, size: int = 8) -> str:
+    """A name for a file's content, of `size` bytes: what an evaluation and a published agent know each other by."""
+    found = blake2b(digest_size=size)
+    with path.open("rb") as content:
+        while block := content.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
 
 
 def _may_be_repository(name: str) -> bool:

@@ -4,13 +4,12 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi
 
-from flag_trl.agent import AGENT_FILE, AGENT_FILES, LEDGER, PICKLES, count_trials
+from flag_trl.agent import AGENT_FILE, AGENT_FILES, LEDGER, PICKLES, count_trials, file_digest
 from flag_trl.hub.card import model_card
 
 TRAINING_FILE, EVALUATION_FILE = "training.json", "evaluation.json"
@@ -171,7 +170,7 @@ def _evaluation(results: Path, folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(file.read_text())
     identity = found.get("identity", {})
     others = [
-        name for name in AGENT_FILES if (folder / name).is_file() and identity.get(name) != _digest(folder / name)
+        name for name in AGENT_FILES if (folder / name).is_file() and identity.get(name) != file_digest(folder / name)
     ]
     if "tasks" not in found or others:
         raise ValueError(
@@ -179,11 +178,6 @@ def _evaluation(results: Path, folder: Path) -> dict[str, Any]:
             f"--policy {folder}"
         )
     return found
-
-
-def _digest(file: Path) -> str:
-    """As an evaluation names a file's contents."""
-    return blake2b(file.read_bytes(), digest_size=8).hexdigest()
 
 
 def _read(file: Path) -> Mapping[str, Any]:

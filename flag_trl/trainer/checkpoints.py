@@ -7,15 +7,17 @@ whatever ended its process, one whose files do not match was damaged since; neit
 import json
 import os
 import re
-from hashlib import blake2b
 from pathlib import Path
 
+from flag_trl.agent import file_digest
+
 SEAL = "complete.json"
+DIGEST_BYTES = 16
 
 
 def seal(checkpoint: Path) -> None:
     """Write the digests of all files in a checkpoint, whole or not at all."""
-    digests = {str(file.relative_to(checkpoint)): _digest(file) for file in _files(checkpoint)}
+    digests = {str(file.relative_to(checkpoint)): file_digest(file, DIGEST_BYTES) for file in _files(checkpoint)}
     partial = checkpoint / f"{SEAL}.partial"
     partial.write_text(json.dumps(digests, indent=1) + "\n")
     os.replace(partial, checkpoint / SEAL)
@@ -34,7 +36,7 @@ def flaw(checkpoint: Path) -> str | None:
     for name, digest in digests.items():
         if not (checkpoint / name).is_file():
             return f"{name} is missing"
-        if _digest(checkpoint / name) != digest:
+        if file_digest(checkpoint / name, DIGEST_BYTES) != digest:
             return f"{name} has changed since"
     return None
 
@@ -68,11 +70,3 @@ def _name(path: Path) -> re.Match[str] | None:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(SEAL))
-
-
-def _digest(file: Path) -> str:
-    found = blake2b(digest_size=16)
-    with file.open("rb") as content:
-        while block := content.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
