@@ -25,9 +25,10 @@ COMMANDS = {
         "flag-trl demo",
     ),
     "train": Command(
-        "flag_trl.scripts.train",
+        # Which imports nothing heavy where the training is another process's.
+        "flag_trl.scripts.relaunch",
         "Train a policy as a recipe says; the run is written to outputs/<recipe name>/.",
-        "flag-trl train --config recipes/quickstart.yaml",
+        "flag-trl train --config recipes/quickstart.yaml --accelerate cpu",
     ),
     "backtest": Command(
         "flag_trl.scripts.backtest",

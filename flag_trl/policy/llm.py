@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from flag_trl.policy.soft import NumberEncoder, SoftInput
 from flag_trl.policy.tree import PromptTree, Segments, TreeBatch
 from flag_trl.policy.trunk_cache import TrunkCache, trunk_fingerprint
 from flag_trl.policy.tuning import Tuning, apply_tuning, base, decoder
+from flag_trl.policy.untouched import Untouched
 from flag_trl.policy.vision import VisionInput, features, pixels
 
 TRADING_WORDS = {"sell": "sell", "hold": "hold", "buy": "buy"}
@@ -91,9 +92,7 @@ class LLMPolicy(nn.Module):
             self.number_encoder = NumberEncoder(soft, self.hidden_size).to(self.device)
         # It is handed keys and values to read, never to extend, so they may stay where layers are checkpointed.
         decoder(self.model).layers[-1]._can_checkpoint_with_cache = True
-        self._initial = {
-            name: p.detach().clone() for name, p in self.named_parameters() if p.requires_grad and "lora_" not in name
-        }
+        self._untouched = Untouched(self)
 
     @classmethod
     def from_pretrained(
@@ -218,6 +217,7 @@ class LLMPolicy(nn.Module):
         folder: str | Path | None = None,
         disk_bytes: int = 10 * 10**9,
         dtype: torch.dtype = torch.float32,
+        writers: int = 1,
     ) -> None:
         """Keep the frozen trunk's states from now on; see `TrunkCache`. Does nothing where the trunk trains.
 
@@ -229,13 +229,15 @@ class LLMPolicy(nn.Module):
             Of the files; each trunk has a subfolder named after its fingerprint. Without it nothing is written.
         dtype : torch.dtype
             Precision of what is kept.
+        writers : int
+            Processes that write to the folder side by side.
         """
         if not self.trunk_depth:
             return
         where = f"{self.engine.precision} {self.device.type}"
         fingerprint = trunk_fingerprint(self.unwrapped, decoder(self.model), self.trunk_depth, where, dtype)
         own = None if folder is None else Path(folder) / fingerprint
-        self.cache = TrunkCache(fingerprint, memory_bytes, own, disk_bytes, dtype)
+        self.cache = TrunkCache(fingerprint, memory_bytes, own, disk_bytes, dtype, writers)
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> "Outputs":
         """Log-probabilities of the actions after each prompt of a batch.
@@ -265,7 +267,9 @@ class LLMPolicy(nn.Module):
         values = None if self.value_head is None else self.value_head(states[:, 0])
         return Outputs(log_probs, values, states[:, 0])
 
-    def batches(self, prompts: Sequence[Segments], legal: torch.Tensor) -> Iterator[tuple[np.ndarray, Batch]]:
+    def batches(
+        self, prompts: Sequence[Segments], legal: torch.Tensor, fill: bool = True
+    ) -> Iterator[tuple[np.ndarray, Batch]]:
         """What `forward` takes, for any number of prompts.
 
         Parameters
@@ -273,6 +277,8 @@ class LLMPolicy(nn.Module):
         prompts : sequence of segment sequences, length U
             Each prompt in pieces; those that begin alike share the computation where the engine says so.
         legal : torch.Tensor of bool, shape (U, A)
+        fill : bool
+            Whether states that the cache lacks are computed into it; else the batch comes without them.
 
         Yields
         ------
@@ -284,16 +290,16 @@ class LLMPolicy(nn.Module):
         tree = PromptTree(prompts, self._prefixes, self.engine.share)
         for batch in tree.batches(self.engine.batch_tokens):
             hidden = self._cached(batch)
-            if hidden is None:
+            if hidden is None and fill:
                 self.precompute([prompts[row] for row in batch.prompts])
                 hidden = self._cached(batch)
             states = self._pixels(batch) if hidden is None else {"hidden": hidden}
             yield batch.prompts, {**batch.tensors, **states, "legal": legal[torch.from_numpy(batch.prompts)]}
 
-    def count_batches(self, prompts: Sequence[Segments]) -> int:
-        """How many `batches` the prompts make."""
+    def passes(self, prompts: Sequence[Segments]) -> list[int]:
+        """Tokens of each of the `batches` that the prompts make, padding left out."""
         tree = PromptTree(prompts, self._prefixes, self.engine.share)
-        return sum(1 for _ in tree.packed(self.engine.batch_tokens))
+        return [sum(row.length for row in rows) for rows in tree.packed(self.engine.batch_tokens)]
 
     @torch.no_grad()
     def evaluate(
@@ -404,17 +410,6 @@ class LLMPolicy(nn.Module):
         dtype = AUTOCAST[self.engine.precision]
         return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
 
-    @contextmanager
-    def _reference(self) -> Iterator[None]:
-        """Within this context the policy is the model as it was before training."""
-        trained = {name: p.data for name, p in self.named_parameters() if name in self._initial}
-        try:
-            for name, parameter in self.named_parameters():
-                if name in self._initial:
-                    parameter.data = self._initial[name].to(parameter.device)
-            with self.model.disable_adapter() if self.tuning.has_adapters else nullcontext():
-                yield
-        finally:
-            for name, parameter in self.named_parameters():
-                if name in trained:
-                    parameter.data = trained[name]
+    def _reference(self) -> Any:
+        """The context in which the policy is the model as it was before training."""
+        return self._untouched.within(self, self.model if self.tuning.has_adapters else None)

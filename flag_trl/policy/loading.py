@@ -1,11 +1,14 @@
 """Untrained models from a folder or the Hub. Remote code is never run."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+from transformers.integrations import deepspeed as integration
 from transformers.utils import cached_file
 
 from flag_trl.policy.tuning import SEEING, Tuning
@@ -36,11 +39,29 @@ def load_base(name_or_path: str | Path, tuning: Tuning, dtype: torch.dtype, revi
         tokenizer.chat_template = None if file is None else json.loads(Path(file).read_text())["chat_template"]
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     layers = config.get_text_config().num_hidden_layers
-    model = kind.from_pretrained(
-        name_or_path,
-        dtype=dtype,
-        revision=version,
-        quantization_config=tuning.quantization(layers),
-        use_safetensors=True,
-    )
+    with _whole():
+        model = kind.from_pretrained(
+            name_or_path,
+            dtype=dtype,
+            revision=version,
+            quantization_config=tuning.quantization(layers),
+            use_safetensors=True,
+        )
     return model, tokenizer
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Within this context transformers loads whole weights, under ZeRO-3 too.
+
+    There it would load each process's shard. But what the frozen layers say is computed before training begins, and
+    the untouched model is remembered; the trainer's launch shards the weights after that.
+    """
+    reference: Any = integration._hf_deepspeed_config_weak_ref
+    config = None if reference is None else reference()
+    integration.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if config is not None:
+            integration.set_hf_deepspeed_config(config)

@@ -45,6 +45,8 @@ class TrunkCache:
         Nothing is written once the folder's files take this much.
     dtype : torch.dtype
         Precision in which states are kept; half precision halves the space and costs three digits.
+    writers : int
+        Processes that write to the folder side by side; each may take as much of what is left there.
 
     Attributes
     ----------
@@ -63,26 +65,32 @@ class TrunkCache:
         folder: Path | None = None,
         disk_bytes: int = 10 * 10**9,
         dtype: torch.dtype = torch.float32,
+        writers: int = 1,
     ) -> None:
-        self.settings = (fingerprint, memory_bytes, folder, disk_bytes, dtype)
+        self.settings = (fingerprint, memory_bytes, folder, disk_bytes, dtype, writers)
         self.hits = 0
         self.seconds = 0.0
-        # Of all that was ever computed, other runs' files included, and of what was handed out in this one.
-        self._seconds_ever, self._tokens_ever, self._tokens_served = 0.0, 0, 0
+        self._tokens_served = 0
         self._fingerprint = fingerprint
-        self._memory_left = memory_bytes
-        self._memory_bytes = memory_bytes
-        self._memory_full = False
+        self._memory_bytes, self._disk_bytes, self._writers = memory_bytes, disk_bytes, writers
         self._dtype = dtype
         self._memory: dict[bytes, torch.Tensor] = {}
         self._folder = folder
-        self._disk_left, self._disk_full = disk_bytes, False
-        self._file_of: dict[bytes, Path] = {}
         self._open: dict[Path, Any] = {}
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            for file in sorted(folder.glob("*.safetensors")):
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Forget what is in memory, and list what the folder holds now, other processes' files included."""
+        self.clear()
+        # Of all that was ever computed, other runs' files included.
+        self._seconds_ever, self._tokens_ever = 0.0, 0
+        self._disk_left, self._disk_full = self._disk_bytes, False
+        self._file_of: dict[bytes, Path] = {}
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for file in sorted(self._folder.glob("*.safetensors")):
                 self._list(file)
+            self._disk_left //= self._writers
 
     def __contains__(self, key: bytes) -> bool:
         """Whether `get` will probably find it: a damaged file shows only when it is read."""

@@ -9,7 +9,6 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from flag_trl.backtest import Ledger, learning_in_words, run_backtest
 from flag_trl.data import Period
 from flag_trl.hub import TRAINING_FILE
 from flag_trl.scripts.backtest import check_extras, report
+from flag_trl.scripts.bundled import bundled
 from flag_trl.scripts.progress import progress_bar, report_console
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.scripts.train import build_trainer
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     began = time.monotonic()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not any(word.split("=")[0] in ("--config", "--help", "-h") for word in arguments):
-        arguments = ["--config", str(_bundled(RECIPE)), *arguments]
+        arguments = ["--config", str(bundled(RECIPE)), *arguments]
     recipe, console = read_recipe(arguments), report_console()
     check_extras()
     if len(recipe.market.symbols) != 1:
@@ -135,12 +135,6 @@ def peak_megabytes() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # macOS counts bytes, Linux kilobytes.
     return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))
-
-
-def _bundled(name: str) -> Path:
-    """A recipe of this folder, or the one that came with the package."""
-    here, packaged = Path(name), Path(str(files("flag_trl"))) / name
-    return here if here.is_file() else packaged
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Train a policy as a recipe says.
 
 accelerate launch --config_file accelerate_configs/cpu.yaml -m flag_trl.scripts.train --config recipes/quickstart.yaml
+flag-trl train --config recipes/quickstart.yaml --accelerate cpu
 """
 
 import sys
@@ -11,6 +12,7 @@ from datasets import Dataset
 from flag_trl.agent import carry_trials, record_trial
 from flag_trl.data import MarketData, Period, episode_dataset, period_window
 from flag_trl.scripts.recipe import Recipe, read_recipe
+from flag_trl.scripts.relaunch import LaunchArguments
 from flag_trl.trainer import FlagTrainer, last_whole
 
 
@@ -65,7 +67,9 @@ def checkpoint_to_resume(recipe: Recipe) -> str | None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, keep the best checkpoint, save the agent."""
-    recipe = read_recipe(argv)
+    recipe = read_recipe(argv, LaunchArguments)
+    if recipe.extra.accelerate:
+        raise SystemExit("--accelerate is read by `flag-trl train` on its command line, and stands in no recipe")
     checkpoint = checkpoint_to_resume(recipe)
     trainer = build_trainer(recipe)
     counts = trainer.is_world_process_zero()

@@ -89,6 +89,11 @@ class Collector:
         scheme = self._rules.scheme
         return [o for window in dict.fromkeys(windows) for o in self._observer.every_state(*window, scheme)]
 
+    def tokens(self, windows: Sequence[Window]) -> int | None:
+        """Tokens of the passes in which a batch of windows trains; None where the account text leaves it open."""
+        states = self.every_state(windows)
+        return sum(self._agent.policy.passes(self._agent.encode(states).segments)) if states else None
+
     def collect(self, windows: Sequence[Window], visit: int) -> tuple[Samples, dict[str, float]]:
         """Trade each window `num_generations` times, drawing actions by number.
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import torch
 from datasets import Dataset
 from torch import nn
 from torch.utils.data import Sampler
-from transformers import ProgressCallback, TrainerCallback
-from transformers.integrations import is_deepspeed_zero3_enabled
+from transformers import ProgressCallback, TrainerCallback, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 
 from flag_trl.agent import Agent
 from flag_trl.data import MarketData, Window
@@ -23,12 +23,13 @@ from flag_trl.trainer.collector import Collector
 from flag_trl.trainer.flag_config import FlagConfig
 from flag_trl.trainer.interruption import Interruption
 from flag_trl.trainer.keeping import KeepingTrainer
-from flag_trl.trainer.launch import check_launch, launch_in_words
+from flag_trl.trainer.launch import check_launch, check_resume, launch_in_words
 from flag_trl.trainer.losses import exact_loss, kl_divergence, ppo_loss, reinforce_loss, value_loss
-from flag_trl.trainer.preparation import arrange, fill_cache
+from flag_trl.trainer.preparation import arrange, fill_cache, trained_on
 from flag_trl.trainer.progress import TradingProgress
 from flag_trl.trainer.sampler import ReusingSampler
-from flag_trl.trainer.samples import Samples
+from flag_trl.trainer.samples import Samples, padded
+from flag_trl.trainer.sharding import sharded, whole_weights
 
 BUFFER = "rollout-{process}-{slot}.safetensors"
 
@@ -106,14 +107,15 @@ class FlagTrainer(KeepingTrainer):
             callbacks=callbacks,
         )
         check_launch(self.accelerator)
-        if is_deepspeed_zero3_enabled():
-            raise ValueError("ZeRO-3 shards the weights that rollouts read, which is not supported yet; use ZeRO-2")
         if args.target_kl is not None and self.is_deepspeed_enabled:
             raise ValueError("target_kl drops an update, which DeepSpeed's optimiser does not offer; leave it out")
         self._collector.over_processes = self._summed
+        if self.is_deepspeed_enabled:
+            # DeepSpeed would place it when the training begins, after the frozen layers' states were computed.
+            self._move_model_to_device(agent.policy, args.device)
         # Now that the model is where it trains: states computed elsewhere are other states.
         arrange(agent, args)
-        agent.trained_on = _trained_on(rules, markets, train_dataset)
+        agent.trained_on = trained_on(rules, markets, train_dataset)
         self._interruption = Interruption(self.accelerator)
         self.add_callback(self._interruption)
         if not args.disable_tqdm:
@@ -128,11 +130,14 @@ class FlagTrainer(KeepingTrainer):
         was cut short or damaged is not gone on from; with ``True``, the newest whole one is.
         """
         resume = self._whole(resume_from_checkpoint)
+        if resume is not None:
+            check_resume(self.accelerator, Path(resume), self._reuses_rollout(resume))
         self._rollouts.clear()
         self._batches_done, self._left_old_policy = None, False
         check_writable(Path(str(self.args.output_dir)))
-        launch = launch_in_words(self.accelerator, self.agent.policy)
-        fill_cache(self.agent, self.args, self._collector, self._windows_of_run(), launch)
+        launch = launch_in_words(self.accelerator, self.agent.policy, self._tokens_a_step())
+        windows, everybody = self._windows_of_run(), self.accelerator.wait_for_everyone
+        fill_cache(self.agent, self.args, self._collector, windows, launch, everybody)
         with self._interruption.heeded():
             return super().train(resume, *args, **kwargs)
 
@@ -156,11 +161,15 @@ class FlagTrainer(KeepingTrainer):
         if samples is None:
             self._metrics["stopped"].append(1.0)
             return loss
-        count = self._most_of_any_process(samples.count_chunks(self.agent.policy))
+        passes = samples.passes(self.agent.policy)
+        count = self._most_of_any_process(len(passes))
         gradients = self.accelerator.gradient_state
         last_of_step = gradients.sync_gradients
-        for number, chunk in enumerate(_padded(samples.chunks(self.agent.policy), count), 1):
+        in_shards = sharded(model)
+        for number, chunk in enumerate(padded(samples.chunks(self.agent.policy, fill=not in_shards), count), 1):
             last = number == count
+            if in_shards:
+                self._run_alike(chunk["batch"])
             # Processes exchange gradients once an update, with the last chunk of the last micro-batch.
             gradients._set_sync_gradients(last_of_step and last)
             with nullcontext() if last else self.accelerator.no_sync(model):
@@ -168,7 +177,7 @@ class FlagTrainer(KeepingTrainer):
         # All processes stop together: their gradients are one by now.
         if not self._summed(np.isfinite([loss.item()]).astype(float))[0] == self.accelerator.num_processes:
             raise FloatingPointError(self._advice(f"the loss of update {self.state.global_step + 1} is {loss.item()}"))
-        self._measure_step(model, len(samples.states.index), time.monotonic() - began)
+        self._measure_step(model, len(samples.states.index), sum(passes), time.monotonic() - began)
         return loss
 
     def compute_loss(
@@ -221,7 +230,8 @@ class FlagTrainer(KeepingTrainer):
         if not isinstance(dataset, Dataset):
             raise ValueError("there is nothing to validate on: give FlagTrainer one eval_dataset of windows")
         began = time.monotonic()
-        found = self._collector.greedy(_windows(list(dataset))["windows"])
+        with whole_weights(self.model_wrapped):
+            found = self._collector.greedy(_windows(list(dataset))["windows"])
         metrics = {f"{metric_key_prefix}_{key}": value for key, value in found.items()}
         metrics[f"{metric_key_prefix}_runtime"] = time.monotonic() - began
         super().log(dict(metrics))
@@ -259,7 +269,8 @@ class FlagTrainer(KeepingTrainer):
         self._batches_done += 1
         if use == 0:
             self._left_old_policy = False
-            self._rollouts[slot], metrics = self._collector.collect(windows, visit=int(self.state.epoch or 0))
+            with whole_weights(self.model_wrapped):
+                self._rollouts[slot], metrics = self._collector.collect(windows, visit=int(self.state.epoch or 0))
             for key, value in metrics.items():
                 self._metrics[key].append(value)
         elif self._left_old_policy:
@@ -277,7 +288,7 @@ class FlagTrainer(KeepingTrainer):
         """Add to a mean over the decisions of this step."""
         self._sums[name] += float(values.detach().sum() / denominator)
 
-    def _measure_step(self, model: nn.Module, samples: int, seconds: float) -> None:
+    def _measure_step(self, model: nn.Module, samples: int, tokens: int, seconds: float) -> None:
         """Note what the step measured; drop its gradient if the policy has left the rollout's too far behind."""
         target = self.args.target_kl
         if target is not None:
@@ -290,8 +301,8 @@ class FlagTrainer(KeepingTrainer):
         for name, value in self._sums.items():
             self._metrics[name].append(value)
         self._sums.clear()
-        rate = samples / seconds * self.accelerator.num_processes
-        self._metrics["transitions_per_second"].append(rate)
+        for name, count in (("transitions_per_second", samples), ("tokens_per_second", tokens)):
+            self._metrics[name].append(count / seconds * self.accelerator.num_processes)
 
     def _summed(self, values: np.ndarray) -> np.ndarray:
         """The sum over processes, so that several scale advantages as one would that has all their windows."""
@@ -303,6 +314,22 @@ class FlagTrainer(KeepingTrainer):
     def _most_of_any_process(self, count: int) -> int:
         """Processes that exchange gradients wait for one another, so each takes as many passes as the longest."""
         return int(self.accelerator.gather(torch.tensor([count], device=self.args.device)).max())
+
+    def _run_alike(self, batch: dict[str, torch.Tensor]) -> None:
+        """Under ZeRO-3 a layer runs on all processes or on none: let the frozen ones run where one has to run them."""
+        held = self._summed(np.array([float("hidden" in batch)]))[0]
+        if held < self.accelerator.num_processes:
+            batch.pop("hidden", None)
+
+    def _tokens_a_step(self) -> int | None:
+        """Of all processes, told by the first windows; None where it cannot be told before they are traded."""
+        args = self.args
+        if not isinstance(self.train_dataset, Dataset):
+            return None
+        first = self.train_dataset.select(range(min(args.per_device_train_batch_size, len(self.train_dataset))))
+        tokens = self._collector.tokens(_windows(list(first))["windows"])
+        times = args.gradient_accumulation_steps * args.world_size / args.num_mini_batches
+        return None if tokens is None else round(tokens * times)
 
     def _windows_of_run(self) -> list[Window]:
         """Windows that the run is certain to trade; none of training where it ends before it has seen them all."""
@@ -318,53 +345,39 @@ class FlagTrainer(KeepingTrainer):
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
-        if self.args.should_save:
-            self._collector.reference.save(output_dir)
+        # Any process may be the first to get here.
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+        self._collector.reference.save(output_dir, self.args.process_index)
         if self.args.uses > 1:
-            # Any process may be the first to get here.
-            Path(output_dir).mkdir(parents=True, exist_ok=True)
             for slot, samples in self._rollouts.items():
                 samples.save(self._buffer_file(output_dir, slot), left=self._left_old_policy)
+
+    def _reuses_rollout(self, checkpoint: str) -> bool:
+        """Whether a checkpoint stands between two uses of one rollout."""
+        state = TrainerState.load_from_json(str(Path(checkpoint) / TRAINER_STATE_NAME))
+        return state.global_step % self.args.uses != 0
 
     def _buffer_file(self, folder: str, slot: int) -> Path:
         """Where a checkpoint keeps a rollout that is still in use; each process has its own."""
         return Path(folder) / BUFFER.format(process=self.args.process_index, slot=slot)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        self.agent.policy.load_trained(resume_from_checkpoint)
-        self._collector.reference.load(resume_from_checkpoint)
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
+            return
+        self._collector.reference.load(checkpoint, self.args.process_index, self.args.world_size)
         for slot in range(self.args.gradient_accumulation_steps):
-            file = self._buffer_file(resume_from_checkpoint, slot)
+            file = self._buffer_file(checkpoint, slot)
             if file.is_file():
                 self._rollouts[slot], self._left_old_policy = Samples.load(file)
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        # Not called under DeepSpeed, which restores weights with its optimiser's state.
+        self.agent.policy.load_trained(resume_from_checkpoint)
+
     def _load_best_model(self) -> None:
-        self.agent.policy.load_trained(str(self.state.best_model_checkpoint))
-
-
-def _trained_on(
-    rules: TradingRules, markets: Mapping[str, MarketData], dataset: Dataset | None
-) -> dict[str, str] | None:
-    """What a saved agent must be compared with before it is tested: its rules and its days."""
-    if not dataset:
-        return None
-    first = min(dataset["start_date"])
-    last = max(
-        markets[symbol].dates[start + length]
-        for symbol, start, length in zip(dataset["symbol"], dataset["start"], dataset["length"], strict=True)
-    )
-    symbols = ", ".join(sorted(set(dataset["symbol"])))
-    return {"symbols": symbols, "first_day": first, "last_day": str(last), **rules.identity}
-
-
-def _padded(chunks: Iterator[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
-    """`count` chunks: those there are, followed by some without samples, whose gradient is zero."""
-    for chunk in chunks:
-        yield chunk
-        count -= 1
-    none = {name: values[:0] for name, values in chunk["samples"].items()}
-    for _ in range(count):
-        yield {**chunk, "state": chunk["state"][:0], "samples": none}
+        with whole_weights(self.model_wrapped, write=True):
+            self.agent.policy.load_trained(str(self.state.best_model_checkpoint))
 
 
 def _windows(rows: list[dict[str, Any]]) -> dict[str, list[Window]]:

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from flag_trl.agent import HUB_ERRORS, Agent
 from flag_trl.hub import check_base_model, publish
 from flag_trl.trainer.checkpoints import flaw, last_whole, seal
 from flag_trl.trainer.flag_config import FlagConfig
+from flag_trl.trainer.launch import note_launch
 
 logger = logging.getLogger(__name__)
+
+SETTLING_S = 0.2
+"""What the threads that carried tensors between processes are given to let go of them."""
 
 
 class KeepingTrainer(_BaseTrainer):
@@ -47,6 +52,7 @@ class KeepingTrainer(_BaseTrainer):
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
+                note_launch(self.accelerator, checkpoint)
                 seal(checkpoint)
         except (OSError, RuntimeError, SafetensorError) as error:
             # torch.save tells of a full disk by a RuntimeError.
@@ -60,6 +66,17 @@ class KeepingTrainer(_BaseTrainer):
                 self._publish(str(checkpoint), f"Training in progress, step {self.state.global_step}")
             except HUB_ERRORS as error:
                 logger.warning("step %d was not published, and training goes on: %s", self.state.global_step, error)
+
+    def end(self) -> None:
+        """As the parent, once nothing is under way any more.
+
+        gloo's threads drop the tensors that they carried a moment after all have arrived, and need the interpreter for
+        it. One that asks for it while the interpreter shuts down aborts its process, whose work was done.
+        """
+        if self.accelerator.num_processes > 1:
+            self.accelerator.wait_for_everyone()
+            time.sleep(SETTLING_S)
+        super().end()
 
     def _whole(self, checkpoint: str | bool | None) -> str | None:
         """The checkpoint to go on from, looked at first."""

@@ -1,12 +1,16 @@
 """What a launch asked for, and what really runs: where they differ the run stops."""
 
+import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from torch import nn
+
+FILE = "launch.json"
 
 REMEDIES = {
     "FSDP": "on a CPU it has no FSDP: use accelerate_configs/zero2.yaml with use_cpu in the recipe, or a GPU",
@@ -52,12 +56,67 @@ def zero_stage(accelerator: Accelerator) -> int | None:
     return None if plugin is None else int(plugin.zero_stage)
 
 
-def launch_in_words(accelerator: Accelerator, policy: nn.Module) -> str:
-    """Distribution, processes and trained weights of a run, in a line."""
+def local_processes(world_size: int, told: Mapping[str, str] = os.environ) -> int:
+    """Processes of this run on this machine, as its launcher told."""
+    return min(world_size, int(told.get("LOCAL_WORLD_SIZE", 1)))
+
+
+def note_launch(accelerator: Accelerator, checkpoint: Path) -> None:
+    """Write into a checkpoint how the run that makes it was launched."""
+    (checkpoint / FILE).write_text(json.dumps(_facts(accelerator)) + "\n")
+
+
+def check_resume(accelerator: Accelerator, checkpoint: Path, reuses_rollout: bool) -> None:
+    """Compare what runs with the launch of the run that wrote a checkpoint.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+    checkpoint : Path
+    reuses_rollout : bool
+        Whether the checkpoint stands between two uses of one rollout, whose parts belong to their processes.
+
+    Raises
+    ------
+    ValueError
+        Where the state of one launch cannot be gone on from by the other.
+    """
+    wrote, runs = json.loads((checkpoint / FILE).read_text()), _facts(accelerator)
+    if wrote == runs:
+        return
+    if wrote["zero_stage"] is None and runs["zero_stage"] is None and not reuses_rollout:
+        return
+    why = (
+        "a rollout that is still in use belongs to its processes"
+        if wrote["zero_stage"] is None and runs["zero_stage"] is None
+        else "DeepSpeed keeps the optimiser's state in parts, one a process"
+    )
+    raise ValueError(
+        f"{checkpoint} was written by {_in_words(wrote)}, and {_in_words(runs)} cannot go on from it: {why}. Resume "
+        "with the launch that wrote it"
+    )
+
+
+def _facts(accelerator: Accelerator) -> dict[str, Any]:
+    return {"processes": accelerator.num_processes, "zero_stage": zero_stage(accelerator)}
+
+
+def _in_words(facts: Mapping[str, Any]) -> str:
+    processes = "1 process" if facts["processes"] == 1 else f"{facts['processes']} processes"
+    return processes if facts["zero_stage"] is None else f"{processes} under ZeRO-{facts['zero_stage']}"
+
+
+def launch_in_words(accelerator: Accelerator, policy: nn.Module, tokens: int | None) -> str:
+    """Distribution, processes, trained weights and tokens an update of a run, in a line."""
     weights = sum(p.numel() for p in policy.parameters())
     trained = sum(p.numel() for p in policy.parameters() if p.requires_grad)
     stage = zero_stage(accelerator)
     kind = accelerator.distributed_type.value if stage is None else f"DEEPSPEED, ZeRO-{stage}"
-    count = accelerator.num_processes
-    processes = "1 process" if count == 1 else f"{count} processes"
-    return f"distributed: {kind}; {processes}; {trained / 1e6:.1f} of {weights / 1e6:.1f} million weights train"
+    processes = _in_words({"processes": accelerator.num_processes, "zero_stage": None})
+    shown = "tokens a step vary with the accounts" if tokens is None else f"{tokens:,} tokens a step"
+    train = f"{_count(trained)} of {_count(weights)} weights train"
+    return f"distributed: {kind}; {processes}; {train}; {shown}"
+
+
+def _count(weights: int) -> str:
+    return f"{weights / 1e6:.1f} million" if weights >= 10**5 else f"{weights:,}"

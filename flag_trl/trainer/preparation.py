@@ -1,18 +1,21 @@
 """How a run computes: engine and cache as the options say, the frozen layers' states once, and the choices told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from datasets import Dataset
 from huggingface_hub import cached_assets_path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from flag_trl.agent import Agent
-from flag_trl.data import Window
+from flag_trl.data import MarketData, Window
+from flag_trl.envs import TradingRules
 from flag_trl.policy import Engine
 from flag_trl.trainer.collector import Collector
 from flag_trl.trainer.flag_config import FlagConfig
+from flag_trl.trainer.launch import local_processes
 
 
 def arrange(agent: Agent, args: FlagConfig) -> None:
@@ -30,18 +33,28 @@ def arrange(agent: Agent, args: FlagConfig) -> None:
         _folder(agent, args),
         int(args.trunk_cache_disk_gb * 1e9),
         getattr(torch, args.trunk_cache_dtype),
+        local_processes(args.world_size),
     )
     if before is not None and policy.cache is not None and before.settings == policy.cache.settings:
         policy.cache = before
 
 
 def fill_cache(
-    agent: Agent, args: FlagConfig, collector: Collector, windows: Sequence[Window], launch: str = ""
+    agent: Agent,
+    args: FlagConfig,
+    collector: Collector,
+    windows: Sequence[Window],
+    launch: str,
+    wait_for_everyone: Callable[[], None],
 ) -> None:
     """Compute the frozen layers' states for `windows` and say how the run was launched and computes.
 
-    What is in the cache already, from an earlier run, is not computed again.
+    What is in the cache already, from an earlier run, is not computed again. Where it has a folder, the processes of
+    one machine compute a part each and read the others' from there.
     """
+    cache, shared = agent.policy.cache, _folder(agent, args) is not None
+    number, processes = (args.local_process_index, local_processes(args.world_size)) if shared else (0, 1)
+    begin, end = (len(windows) * (number + i) // processes for i in (0, 1))
     console = Console(stderr=True, quiet=bool(args.disable_tqdm) or not args.process_index == 0)
     console.print("\n".join(filter(None, [launch, in_words(agent, args, collector)])), style="dim", highlight=False)
     columns = (TextColumn("frozen layers, once"), BarColumn(), TextColumn("{task.percentage:.0f}%"))
@@ -49,9 +62,12 @@ def fill_cache(
     with Progress(*columns, *clock, console=console, speed_estimate_period=3600) as progress:
         task = progress.add_task("", total=None, visible=False)
         agent.precompute(
-            collector.every_state(windows),
+            collector.every_state(windows[begin:end]),
             lambda done, total: progress.update(task, completed=done, total=total, visible=True),
         )
+    wait_for_everyone()
+    if cache is not None and processes > 1:
+        cache.reopen()
 
 
 def in_words(agent: Agent, args: FlagConfig, collector: Collector) -> str:
@@ -65,6 +81,21 @@ def in_words(agent: Agent, args: FlagConfig, collector: Collector) -> str:
         cache = f"{policy.trunk_depth} frozen layers cached in {where}"
     rollouts = "simulated from a table of the window" if collector.tabulates else "decided day by day"
     return f"{args.precision} on {policy.device.type}; {cache}; shared: {args.share}; rollouts {rollouts}"
+
+
+def trained_on(
+    rules: TradingRules, markets: Mapping[str, MarketData], dataset: Dataset | None
+) -> dict[str, str] | None:
+    """What a saved agent must be compared with before it is tested: its rules and its days."""
+    if not dataset:
+        return None
+    first = min(dataset["start_date"])
+    last = max(
+        markets[symbol].dates[start + length]
+        for symbol, start, length in zip(dataset["symbol"], dataset["start"], dataset["length"], strict=True)
+    )
+    symbols = ", ".join(sorted(set(dataset["symbol"])))
+    return {"symbols": symbols, "first_day": first, "last_day": str(last), **rules.identity}
 
 
 def _folder(agent: Agent, args: FlagConfig) -> Path | None:

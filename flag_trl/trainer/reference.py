@@ -10,7 +10,7 @@ from flag_trl.agent import States
 from flag_trl.policy import LLMPolicy
 from flag_trl.prompts import Prompt
 
-FILE = "reference.safetensors"
+FILE = "reference-{process}.safetensors"
 
 
 class ReferenceLogProbs:
@@ -35,18 +35,25 @@ class ReferenceLogProbs:
             self._rows.update(zip((keys[i] for i in new), rows, strict=True))
         return np.stack([self._rows[key] for key in keys])
 
-    def save(self, folder: str | Path) -> None:
-        """Write what is remembered into a checkpoint folder."""
+    def save(self, folder: str | Path, process: int) -> None:
+        """Write what this process remembers into a checkpoint folder."""
         if self._rows:
             keys = np.frombuffer(b"".join(self._rows), dtype=np.uint8).reshape(len(self._rows), -1)
-            save_file({"keys": keys, "log_probs": np.stack(list(self._rows.values()))}, Path(folder) / FILE)
+            rows = {"keys": keys, "log_probs": np.stack(list(self._rows.values()))}
+            save_file(rows, Path(folder) / FILE.format(process=process))
 
-    def load(self, folder: str | Path) -> None:
-        """Read what a checkpoint remembered; nothing where it holds none."""
-        file = Path(folder) / FILE
-        if file.is_file():
-            saved = load_file(file)
-            self._rows = {key.tobytes(): row for key, row in zip(saved["keys"], saved["log_probs"], strict=True)}
+    def load(self, folder: str | Path, process: int, processes: int) -> None:
+        """Read what this process remembered, or, on another number of `processes`, what all of them did.
+
+        They differ in the last digits, so that a process goes on as it was with its own alone.
+        """
+        files = sorted(Path(folder).glob(FILE.format(process="*")))
+        if len(files) == processes:
+            files = [Path(folder) / FILE.format(process=process)]
+        self._rows = {}
+        for saved in map(load_file, files):
+            rows = zip(saved["keys"], saved["log_probs"], strict=True)
+            self._rows.update((key.tobytes(), row) for key, row in rows)
 
 
 def _key(prompt: Prompt) -> bytes:

@@ -64,17 +64,17 @@ class Samples:
             self.denominator / count,
         )
 
-    def count_chunks(self, policy: LLMPolicy) -> int:
-        """How many `chunks` there are."""
-        return policy.count_batches(self.states.segments)
+    def passes(self, policy: LLMPolicy) -> list[int]:
+        """Tokens of each of the `chunks`."""
+        return policy.passes(self.states.segments)
 
-    def chunks(self, policy: LLMPolicy) -> Iterator[dict[str, Any]]:
-        """Inputs of the loss, a forward pass each, made as they are asked for.
+    def chunks(self, policy: LLMPolicy, fill: bool = True) -> Iterator[dict[str, Any]]:
+        """Inputs of the loss, a forward pass each, made as they are asked for; `fill` as in `LLMPolicy.batches`.
 
         The losses of the chunks add up to that of the whole: every sample belongs to one state, and all share the
         denominator.
         """
-        for rows, batch in policy.batches(self.states.segments, self.states.legal):
+        for rows, batch in policy.batches(self.states.segments, self.states.legal, fill):
             place = np.full(len(self.states.prompts), -1)
             place[rows] = np.arange(len(rows))
             kept = np.flatnonzero(place[self.states.index] >= 0)
@@ -137,3 +137,13 @@ class Samples:
         denominator = float(arrays["denominator"][0])
         samples = cls(States(prompts, arrays["index"]), values, arrays.get("reference"), denominator)
         return samples, bool(arrays["left"][0])
+
+
+def padded(chunks: Iterator[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    """`count` chunks: those there are, followed by some without samples, whose gradient is zero."""
+    for chunk in chunks:
+        yield chunk
+        count -= 1
+    none = {name: values[:0] for name, values in chunk["samples"].items()}
+    for _ in range(count):
+        yield {**chunk, "state": chunk["state"][:0], "samples": none}

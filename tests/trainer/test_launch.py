@@ -4,13 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
+import yaml
 from accelerate.utils import DistributedType
+from safetensors import safe_open
+from safetensors.torch import load_file
 
-from flag_trl.trainer.launch import check_launch
+from flag_trl.trainer.launch import check_launch, check_resume, note_launch
 
 RECIPE = """
 data: {folder}/data
@@ -33,8 +40,35 @@ save_strategy: "no"
 trunk_cache_dir: none
 logging_steps: 1
 """
-TRAIN = ["-m", "flag_trl.scripts.train", "--config", "recipe.yaml"]
 BIN = Path(sys.executable).parent
+CONFIGS = Path(__file__).parents[2] / "accelerate_configs"
+VALUE = ["--baseline", "value", "--loss_type", "ppo", "--num_ppo_epochs", "2"]
+# A rollout of two updates, and a checkpoint between them.
+MID_ROLLOUT = ["--num_mini_batches", "2", "--num_ppo_epochs", "1", "--max_steps", "5"]
+CASES = {
+    "top": [],
+    "lora": ["--tuning", "lora"],
+    "full": ["--tuning", "full"],
+    "exact": ["--baseline", "exact"],
+    "value": VALUE,
+    "soft": ["--numbers", "soft"],
+    "chunks": ["--forward_batch_tokens", "300", "--gradient_accumulation_steps", "2"],
+    # Some of a batch's frozen states are kept, others have to be computed with it.
+    "partly cached": ["--trunk_cache_memory_gb", "0.0001", "--forward_batch_tokens", "300"],
+}
+SAVING = ["--train_period", "2019-06-03", "2019-08-20", "--save_strategy", "steps"]
+SAVED = {
+    "saved": [*SAVING, "--max_steps", "4", "--save_steps", "2"],
+    "mid rollout": [*SAVING, *VALUE, *MID_ROLLOUT, "--save_steps", "3"],
+}
+RESUMED = {"saved": "checkpoint-2", "mid rollout": "checkpoint-3"}
+LAUNCHES: dict[str, tuple[str, int | None, Sequence[str]]] = {
+    # Distributed type, ZeRO stage, and which trainings.
+    "multi_cpu": ("MULTI_CPU", None, ["top", "lora", "full", "exact", "value", "soft", "chunks"]),
+    "zero1": ("DEEPSPEED", 1, ["top"]),
+    "zero2": ("DEEPSPEED", 2, ["top", "lora", "full", "value", "chunks"]),
+    "zero3": ("DEEPSPEED", 3, list(CASES)),
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,60 +78,228 @@ def folder(market_folder: Path, tmp_path_factory) -> Path:
     return folder
 
 
-def launch(folder: Path, name: str, *words: str, batch: int, options: tuple[str, ...] = ()) -> tuple[list[float], str]:
-    """Losses of the three updates, and what was said."""
-    environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
+def run(folder: Path, words: Sequence[str], **told: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1", **told}
     environment["PATH"] = f"{BIN}:{environment['PATH']}"
-    train = [*TRAIN, "--output_dir", name, "--per_device_train_batch_size", str(batch), *options]
-    run = subprocess.run([*words, *train], cwd=folder, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    history = json.loads((folder / name / "trainer_state.json").read_text())["log_history"]
-    return [entry["loss"] for entry in history if "loss" in entry], run.stderr
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-TORCHRUN = (str(BIN / "torchrun"), "--nproc_per_node", "2")
-DEEPSPEED = (str(BIN / "accelerate"), "launch", "--use_deepspeed", "--num_processes", "2", "--mixed_precision", "no")
-VALUE = ("--baseline", "value", "--loss_type", "ppo")
+def drive(folder: Path, launcher: Sequence[str], kind: str, batch: int, cases: Sequence[str]) -> str:
+    """Train all cases in one launch, those with checkpoints twice: through, and from the checkpoint on."""
+    size = ["--per_device_train_batch_size", str(batch)]
+    asked: dict[str, tuple[list[str], str | None]] = {
+        f"{kind} {name}": ([*CASES[name], *size], None) for name in cases
+    }
+    for name, options in SAVED.items():
+        own = [*options, *size, "--trunk_cache_dir", f"{kind} states"]
+        asked[f"{kind} {name}"] = (own, None)
+        asked[f"{kind} {name} resumed"] = (own, f"{kind} {name}/{RESUMED[name]}")
+    driver = str(Path(__file__).with_name("launch_driver.py"))
+    ran = run(folder, [*launcher, driver, json.dumps(asked)])
+    assert ran.returncode == 0, ran.stderr
+    return ran.stderr
+
+
+def facts(folder: Path, name: str) -> dict[str, Any]:
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    files = sorted((folder / name).glob("*.safetensors"))
+    assert files
+    return {key: tensor for file in files for key, tensor in load_file(file).items()}
+
+
+def accelerate(config: Path) -> list[str]:
+    return [str(BIN / "accelerate"), "launch", "--config_file", str(config)]
 
 
 @pytest.fixture(scope="module")
-def plain(folder) -> list[float]:
-    """Losses of one process."""
-    losses, said = launch(folder, "one", sys.executable, batch=2)
-    assert "distributed: NO; 1 process;" in said and len(set(losses)) == 3
-    return losses
+def one(folder) -> Path:
+    """The folder, with what one process made of every case."""
+    said = drive(folder, [sys.executable], "one", 2, list(CASES))
+    assert "distributed: NO; 1 process; 15,488 of 42,752 weights train;" in said
+    return folder
 
 
-def test_two_processes_train_as_one_does(plain, folder) -> None:
-    two, said = launch(folder, "two", *TORCHRUN, batch=1)
-    assert "distributed: MULTI_CPU; 2 processes;" in said
-    assert two == pytest.approx(plain, abs=1e-5)
+@pytest.fixture(scope="module", params=LAUNCHES)
+def launched(request, one) -> str:
+    """A kind of launch of two processes, its trainings done."""
+    kind: str = request.param
+    config = CONFIGS / f"{kind}.yaml"
+    if LAUNCHES[kind][1] is not None:
+        pytest.importorskip("deepspeed", reason="ZeRO comes with the extra `deepspeed`")
+    if kind == "zero3":
+        config = really_sharded(one, config)
+    drive(one, accelerate(config), kind, 1, LAUNCHES[kind][2])
+    return kind
 
 
-@pytest.mark.parametrize("options", [("--tuning", "lora"), ("--baseline", "exact"), VALUE], ids=str)
-def test_two_processes_train_as_one_does_by_every_estimator(options, folder) -> None:
-    name = "-".join(options).replace("--", "")
-    one, _ = launch(folder, f"one-{name}", sys.executable, batch=2, options=options)
-    two, said = launch(folder, f"two-{name}", *TORCHRUN, batch=1, options=options)
-    assert "distributed: MULTI_CPU; 2 processes;" in said
-    assert two == pytest.approx(one, abs=1e-5) and len(set(one)) == 3
+def really_sharded(folder: Path, config: Path) -> Path:
+    """As the configuration, but for the size below which DeepSpeed leaves weights whole: all of a tiny model's are."""
+    stated = yaml.safe_load(config.read_text())
+    zero = {
+        "stage": stated["deepspeed_config"].pop("zero_stage"),
+        "stage3_gather_16bit_weights_on_model_save": stated["deepspeed_config"].pop("zero3_save_16bit_model"),
+        "stage3_param_persistence_threshold": 0,
+        "stage3_model_persistence_threshold": 0,
+    }
+    names = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping")
+    (folder / "zero3.json").write_text(json.dumps({"zero_optimization": zero, **dict.fromkeys(names, "auto")}))
+    init = stated["deepspeed_config"]["zero3_init_flag"]
+    stated["deepspeed_config"] = {"deepspeed_config_file": str(folder / "zero3.json"), "zero3_init_flag": init}
+    del stated["mixed_precision"]
+    (folder / "zero3.yaml").write_text(yaml.safe_dump(stated))
+    return folder / "zero3.yaml"
 
 
-@pytest.mark.parametrize("stage", [1, 2])
 @pytest.mark.timeout(600)
-def test_two_processes_under_zero_do_too(stage, plain, folder) -> None:
+def test_two_processes_run_what_was_asked_for_and_train_as_one_does(launched, one) -> None:
+    kind, stage, cases = LAUNCHES[launched]
+    for case in cases:
+        alone, together = facts(one, f"one {case}"), facts(one, f"{launched} {case}")
+        assert (alone["distributed_type"], alone["processes"]) == ("NO", 1)
+        assert (together["distributed_type"], together["zero_stage"], together["processes"]) == (kind, stage, 2), case
+        assert together["in_shards"] is (stage == 3)
+        assert (together["weights_held_between_steps"] == 0) is (stage == 3)
+        assert together["frozen_unmoved"] and alone["frozen_unmoved"]
+        assert together["losses"] == pytest.approx(alone["losses"], abs=1e-5), case
+        assert len(set(alone["losses"])) == 3
+        saved, expected = weights(one, f"{launched} {case}"), weights(one, f"one {case}")
+        assert saved.keys() == expected.keys()
+        # Where a gradient is nearly nothing, Adam's first steps are as large as the learning rate and of either sign.
+        far = max(float((saved[name] - expected[name]).abs().max()) for name in expected)
+        assert far < 3 * 0.001, case
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("case", SAVED)
+def test_resumed_on_as_many_processes_a_run_ends_with_the_same_bits(case, launched, one) -> None:
+    through, resumed = (facts(one, f"{launched} {case}{how}")["losses"] for how in ("", " resumed"))
+    assert through == resumed
+    expected, found = weights(one, f"{launched} {case}"), weights(one, f"{launched} {case} resumed")
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.timeout(600)
+def test_processes_of_one_machine_compute_the_frozen_states_once(launched, one) -> None:
+    files = sorted((one / f"{launched} states").rglob("*.safetensors"))
+    kept = Counter(key for file in files for key in safe_open(file, framework="pt").keys())
+    alone = sorted((one / "one states").rglob("*.safetensors"))
+    assert kept.keys() == {key for file in alone for key in safe_open(file, framework="pt").keys()}
+    # What every prompt begins with, and the day on which the two parts meet.
+    assert len(kept) > 50 and kept.total() - len(kept) <= 8
+
+
+@pytest.mark.timeout(600)
+def test_resumed_on_another_number_of_processes_a_run_goes_on_as_it_would_have(one) -> None:
+    """Two processes with a window each stop after the second update, one process with two windows goes on."""
+    saved = "multi_cpu saved"
+    if not (one / saved).is_dir():
+        drive(one, accelerate(CONFIGS / "multi_cpu.yaml"), "multi_cpu", 1, [])
+    size, states = ["--per_device_train_batch_size", "2"], ["--trunk_cache_dir", "one states"]
+    cases = {"elsewhere": ([*SAVED["saved"], *size, *states], f"{saved}/checkpoint-2")}
+    driver = str(Path(__file__).with_name("launch_driver.py"))
+    ran = run(one, [sys.executable, driver, json.dumps(cases)])
+    assert ran.returncode == 0, ran.stderr
+    assert facts(one, "elsewhere")["processes"] == 1
+    assert facts(one, "elsewhere")["losses"] == pytest.approx(facts(one, "one saved")["losses"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wrote", "runs", "reuses", "says"),
+    [
+        (
+            (2, 3),
+            (1, None),
+            False,
+            "written by 2 processes under ZeRO-3, and 1 process cannot go on from it: DeepSpeed",
+        ),
+        ((4, 2), (2, 2), False, "4 processes under ZeRO-2, and 2 processes under ZeRO-2 cannot .* a process"),
+        ((2, 2), (2, 3), False, "under ZeRO-2, and 2 processes under ZeRO-3 cannot"),
+        ((2, None), (1, None), True, "a rollout that is still in use belongs to its processes"),
+        ((2, None), (1, None), False, None),
+        ((2, None), (2, None), True, None),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused(wrote, runs, reuses, says, tmp_path) -> None:
+    note_launch(state(DistributedType.NO, *wrote), tmp_path)
+    if says is None:
+        check_resume(state(DistributedType.NO, *runs), tmp_path, reuses)
+        return
+    with pytest.raises(ValueError, match=says):
+        check_resume(state(DistributedType.NO, *runs), tmp_path, reuses)
+
+
+@pytest.mark.timeout(600)
+def test_two_machines_train_as_one_process_does(one) -> None:
+    """Two launches of a process each, which meet at an address; it is this machine's own."""
     pytest.importorskip("deepspeed", reason="ZeRO comes with the extra `deepspeed`")
-    two, said = launch(folder, f"zero-{stage}", *DEEPSPEED, "--zero_stage", str(stage), batch=1)
-    assert f"distributed: DEEPSPEED, ZeRO-{stage}; 2 processes;" in said
-    assert two == pytest.approx(plain, abs=1e-5)
+    train = ["-m", "flag_trl.scripts.train", "--config", "recipe.yaml", "--output_dir", "machines"]
+    size = ["--per_device_train_batch_size", "1"]
+    meet = ["--num_machines", "2", "--num_processes", "2", "--main_process_ip", "127.0.0.1"]
+    port = ["--main_process_port", str(free_port())]
+    environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
+    environment["PATH"] = f"{BIN}:{environment['PATH']}"
+    machines = [
+        subprocess.Popen(
+            [*accelerate(CONFIGS / "multi_node.yaml"), *meet, *port, "--machine_rank", str(rank), *train, *size],
+            cwd=one,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    said = [machine.communicate()[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], said
+    assert "distributed: DEEPSPEED, ZeRO-2; 2 processes;" in said[0]
+    history = json.loads((one / "machines" / "trainer_state.json").read_text())["log_history"]
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    assert losses == pytest.approx(facts(one, "one top")["losses"], abs=1e-5)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def test_the_command_prints_the_line_of_accelerate_that_it_runs(folder) -> None:
+    words = ["train", "--config", "recipe.yaml", "--output_dir", "by name", "--max_steps", "1", "--accelerate", "cpu"]
+    ran = run(folder, [str(BIN / "flag-trl"), *words])
+    assert ran.returncode == 0, ran.stderr
+    line, *rest = ran.stderr.splitlines()
+    # One window shown from the checkout, which is not the folder it is run from.
+    assert line.startswith(f"accelerate launch --config_file {CONFIGS}/cpu.yaml -m flag_trl.scripts.train --config")
+    assert line.endswith("--output_dir 'by name' --max_steps 1")
+    assert any("distributed: NO; 1 process;" in said for said in rest)
+    assert (folder / "by name" / "policy.safetensors").is_file()
+
+
+def test_a_launch_that_does_not_exist_is_answered_with_those_that_do(folder) -> None:
+    ran = run(folder, [str(BIN / "flag-trl"), "train", "--config", "recipe.yaml", "--accelerate", "zero4"])
+    assert ran.returncode == 1
+    known = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.yaml")))
+    assert ran.stderr.strip() == f"--accelerate: there is no zero4; name a file, or one of {known}"
+
+
+def test_every_configuration_names_a_launch_that_runs_here_or_says_that_it_was_not_tried() -> None:
+    for file in CONFIGS.glob("*.yaml"):
+        first = file.read_text().splitlines()[:2]
+        assert any(f"accelerate launch --config_file accelerate_configs/{file.name} " in line for line in first), file
+        assert yaml.safe_load(file.read_text())["num_processes"] >= 1
 
 
 def test_fsdp_on_a_cpu_which_would_be_plain_data_parallelism_is_refused_by_name(folder) -> None:
-    words = [str(BIN / "torchrun"), "--nproc_per_node", "2", *TRAIN, "--output_dir", "fsdp"]
-    environment = {**os.environ, "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
-    assert run.returncode != 0
-    assert "the launch asked for FSDP, and accelerate runs MULTI_CPU with 2 processes instead" in run.stderr
+    train = ["-m", "flag_trl.scripts.train", "--config", "recipe.yaml", "--output_dir", "fsdp"]
+    asked = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+    ran = run(folder, [str(BIN / "torchrun"), "--nproc_per_node", "2", *train], **asked)
+    assert ran.returncode != 0
+    assert "the launch asked for FSDP, and accelerate runs MULTI_CPU with 2 processes instead" in ran.stderr
 
 
 def state(kind: DistributedType, processes: int = 2, stage: int | None = None) -> SimpleNamespace:
