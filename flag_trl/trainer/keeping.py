@@ -30,8 +30,8 @@ class KeepingTrainer(_BaseTrainer):
     agent: Agent
     args: FlagConfig
 
-    # Checkpoints hold the trained weights and what the agent is shown, not the base model nor a pickle of the
-    # arguments.
+    # Checkpoints hold the trained weights and what the agent is shown, not a pickle of the arguments nor the base
+    # model, which DeepSpeed alone adds to its own state.
     def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
         if not self.args.should_save:
             return
@@ -52,7 +52,7 @@ class KeepingTrainer(_BaseTrainer):
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
-                note_launch(self.accelerator, checkpoint)
+                note_launch(self.accelerator, checkpoint, self.args.windows_an_update)
                 seal(checkpoint)
         except (OSError, RuntimeError, SafetensorError) as error:
             # torch.save tells of a full disk by a RuntimeError.

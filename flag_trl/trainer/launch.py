@@ -10,6 +10,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from torch import nn
 
+from flag_trl.trainer.sharding import sharded
+
 FILE = "launch.json"
 
 REMEDIES = {
@@ -50,6 +52,22 @@ def check_launch(accelerator: Accelerator, asked: Mapping[str, str] = os.environ
         )
 
 
+def check_shards(accelerator: Accelerator, chart_bars: int, model: nn.Module) -> None:
+    """Raise ValueError where ZeRO-3 cannot train what it is given, by name."""
+    if zero_stage(accelerator) != 3:
+        return
+    if chart_bars:
+        raise ValueError(
+            f"chart_bars is {chart_bars}, and under ZeRO-3 what reads images would run on some processes and not on "
+            "others; use accelerate_configs/zero2.yaml"
+        )
+    if sharded(model):
+        raise ValueError(
+            "the weights are in shards already, and the frozen layers' states are computed from whole ones; load the "
+            "model with LLMPolicy.from_pretrained, which leaves the sharding to the training"
+        )
+
+
 def zero_stage(accelerator: Accelerator) -> int | None:
     """DeepSpeed's stage; None without DeepSpeed."""
     plugin: Any = accelerator.state.deepspeed_plugin
@@ -57,22 +75,27 @@ def zero_stage(accelerator: Accelerator) -> int | None:
 
 
 def local_processes(world_size: int, told: Mapping[str, str] = os.environ) -> int:
-    """Processes of this run on this machine, as its launcher told."""
-    return min(world_size, int(told.get("LOCAL_WORLD_SIZE", 1)))
+    """Processes of this run on this machine, as its launcher told; 1 where it told nothing."""
+    counts = (
+        int(told[name]) for name in ("LOCAL_WORLD_SIZE", "LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE") if name in told
+    )
+    return min(world_size, next(counts, 1))
 
 
-def note_launch(accelerator: Accelerator, checkpoint: Path) -> None:
-    """Write into a checkpoint how the run that makes it was launched."""
-    (checkpoint / FILE).write_text(json.dumps(_facts(accelerator)) + "\n")
+def note_launch(accelerator: Accelerator, checkpoint: Path, windows: int) -> None:
+    """Write into a checkpoint how the run that makes it was launched, and how many windows an update has."""
+    (checkpoint / FILE).write_text(json.dumps({**_facts(accelerator), "windows": windows}) + "\n")
 
 
-def check_resume(accelerator: Accelerator, checkpoint: Path, reuses_rollout: bool) -> None:
+def check_resume(accelerator: Accelerator, checkpoint: Path, windows: int, reuses_rollout: bool) -> None:
     """Compare what runs with the launch of the run that wrote a checkpoint.
 
     Parameters
     ----------
     accelerator : Accelerator
     checkpoint : Path
+    windows : int
+        Of an update.
     reuses_rollout : bool
         Whether the checkpoint stands between two uses of one rollout, whose parts belong to their processes.
 
@@ -81,7 +104,17 @@ def check_resume(accelerator: Accelerator, checkpoint: Path, reuses_rollout: boo
     ValueError
         Where the state of one launch cannot be gone on from by the other.
     """
+    if not (checkpoint / FILE).is_file():
+        raise ValueError(
+            f"{checkpoint} does not say how its run was launched: an earlier version wrote it; begin anew"
+        )
     wrote, runs = json.loads((checkpoint / FILE).read_text()), _facts(accelerator)
+    before = wrote.pop("windows")
+    if before != windows:
+        raise ValueError(
+            f"{checkpoint} was written by a run with {before} windows an update, this one has {windows}: set "
+            f"per_device_train_batch_size x gradient_accumulation_steps x processes to {before}"
+        )
     if wrote == runs:
         return
     if wrote["zero_stage"] is None and runs["zero_stage"] is None and not reuses_rollout:
@@ -113,7 +146,7 @@ def launch_in_words(accelerator: Accelerator, policy: nn.Module, tokens: int | N
     stage = zero_stage(accelerator)
     kind = accelerator.distributed_type.value if stage is None else f"DEEPSPEED, ZeRO-{stage}"
     processes = _in_words({"processes": accelerator.num_processes, "zero_stage": None})
-    shown = "tokens a step vary with the accounts" if tokens is None else f"{tokens:,} tokens a step"
+    shown = "tokens a step vary with the accounts" if tokens is None else f"at most {tokens:,} tokens a step"
     train = f"{_count(trained)} of {_count(weights)} weights train"
     return f"distributed: {kind}; {processes}; {train}; {shown}"
 

@@ -53,8 +53,12 @@ def fill_cache(
     one machine compute a part each and read the others' from there.
     """
     cache, shared = agent.policy.cache, _folder(agent, args) is not None
-    number, processes = (args.local_process_index, local_processes(args.world_size)) if shared else (0, 1)
-    begin, end = (len(windows) * (number + i) // processes for i in (0, 1))
+    number, processes = args.local_process_index, local_processes(args.world_size)
+    if not shared or number >= processes:
+        # Each for itself; so too where the launcher did not tell how many it started here.
+        number, processes = 0, 1
+    states = list(dict.fromkeys(collector.every_state(windows)))
+    begin, end = (len(states) * (number + i) // processes for i in (0, 1))
     console = Console(stderr=True, quiet=bool(args.disable_tqdm) or not args.process_index == 0)
     console.print("\n".join(filter(None, [launch, in_words(agent, args, collector)])), style="dim", highlight=False)
     columns = (TextColumn("frozen layers, once"), BarColumn(), TextColumn("{task.percentage:.0f}%"))
@@ -62,7 +66,7 @@ def fill_cache(
     with Progress(*columns, *clock, console=console, speed_estimate_period=3600) as progress:
         task = progress.add_task("", total=None, visible=False)
         agent.precompute(
-            collector.every_state(windows[begin:end]),
+            states[begin:end],
             lambda done, total: progress.update(task, completed=done, total=total, visible=True),
         )
     wait_for_everyone()

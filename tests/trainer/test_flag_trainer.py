@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import GradientState
 from transformers import Trainer, TrainerCallback
+from transformers.integrations import deepspeed
 from trl.trainer.base_trainer import _BaseTrainer
 
 from flag_trl.accounts import Target
@@ -19,9 +20,9 @@ from flag_trl.observations import ObservationConfig
 from flag_trl.policy import Tuning
 from flag_trl.policy.tuning import FAMILIES
 from flag_trl.trainer import FlagConfig, FlagTrainer
-from flag_trl.trainer.flag_trainer import _padded
 from flag_trl.trainer.keeping import KeepingTrainer
 from flag_trl.trainer.preparation import arrange
+from flag_trl.trainer.samples import padded
 
 TUNINGS = [
     Tuning("top_layers", 2),
@@ -230,12 +231,6 @@ def test_a_scheme_whose_actions_the_policy_does_not_know_is_refused(make_trainer
         make_trainer(rules=TradingRules(scheme=Target()))
 
 
-def test_zero_3_is_refused_by_name(make_trainer, monkeypatch) -> None:
-    monkeypatch.setattr("flag_trl.trainer.flag_trainer.is_deepspeed_zero3_enabled", lambda: True)
-    with pytest.raises(ValueError, match="ZeRO-3 .* not supported yet; use ZeRO-2"):
-        make_trainer()
-
-
 def test_several_gpus_in_one_process_are_refused_with_the_remedy(make_trainer, monkeypatch) -> None:
     monkeypatch.setattr(FlagConfig, "n_gpu", 2)
     with pytest.raises(ValueError, match="2 GPUs in one process.*accelerate launch"):
@@ -263,11 +258,13 @@ def test_the_private_names_that_are_relied_on_are_there() -> None:
     written = {**vars(KeepingTrainer), **vars(FlagTrainer)}
     own = {name for name in written if callable(getattr(FlagTrainer, name)) and not name.startswith("__")}
     helpers = {"_samples", "_add", "_measure_step", "_most_of_any_process", "_windows_of_run", "_buffer_file"}
-    helpers |= {"_whole", "_advice", "_publish", "_summed"}
+    helpers |= {"_whole", "_advice", "_publish", "_summed", "_run_alike", "_tokens_a_step", "_reuses_rollout"}
     assert all(hasattr(_BaseTrainer, name) for name in own - helpers)
     assert {"_tag_names", "_name", "_paper", "loss_is_scaled_for_ga"} <= set(vars(_BaseTrainer))
     assert hasattr(GradientState, "_set_sync_gradients") and hasattr(Accelerator, "no_sync")
-    assert all(hasattr(Trainer, name) for name in ("_load_best_model", "_load_from_checkpoint", "_save"))
+    saving = ("_load_best_model", "_load_from_checkpoint", "_save", "_load_optimizer_and_scheduler")
+    assert all(hasattr(Trainer, name) for name in (*saving, "_move_model_to_device", "_prepare_input"))
+    assert hasattr(deepspeed, "_hf_deepspeed_config_weak_ref")
 
 
 def test_rollouts_that_all_did_the_same_push_nowhere(make_trainer, monkeypatch) -> None:
@@ -282,7 +279,7 @@ def test_a_checkpoint_brings_back_what_the_untouched_model_said(make_trainer, tm
     options["kl_coef"] = 0.1
     trainer, other = make_trainer(**options), make_trainer(**options)
     trainer.train()
-    other._load_from_checkpoint(str(tmp_path / "run" / "checkpoint-2"))
+    other.train(resume_from_checkpoint=True)
     assert other._collector.reference._rows.keys() == trainer._collector.reference._rows.keys()
     assert all(
         np.array_equal(row, trainer._collector.reference._rows[key])
@@ -298,10 +295,10 @@ def test_validation_without_windows_is_refused(make_trainer) -> None:
 def test_a_chunk_without_samples_has_a_gradient_of_zero(make_trainer) -> None:
     trainer = make_trainer()
     samples, _ = trainer._collector.collect([Window("AAA", 10, 5)], visit=0)
-    count = samples.count_chunks(trainer.agent.policy)
-    padded = list(_padded(samples.chunks(trainer.agent.policy), count + 1))
-    assert len(padded) == count + 1
-    trainer.compute_loss(trainer.model, padded[-1]).backward()
+    count = len(samples.passes(trainer.agent.policy))
+    chunks = list(padded(samples.chunks(trainer.agent.policy), count + 1))
+    assert len(chunks) == count + 1
+    trainer.compute_loss(trainer.model, chunks[-1]).backward()
     gradients = [p.grad for p in trainer.model.parameters() if p.requires_grad]
     assert all(gradient is not None and not gradient.any() for gradient in gradients)
 
@@ -310,7 +307,7 @@ def test_a_chunk_without_samples_has_a_gradient_of_zero(make_trainer) -> None:
 def test_chunks_are_as_many_as_counted(tokens, make_trainer) -> None:
     trainer = make_trainer(forward_batch_tokens=tokens)
     samples, _ = trainer._collector.collect([Window("AAA", 10, 5)], visit=0)
-    assert samples.count_chunks(trainer.agent.policy) == len(list(samples.chunks(trainer.agent.policy)))
+    assert len(samples.passes(trainer.agent.policy)) == len(list(samples.chunks(trainer.agent.policy)))
 
 
 def test_activations_that_are_recomputed_change_no_weight(make_trainer) -> None:
@@ -375,3 +372,20 @@ def test_the_real_model_trains_on_real_prices(real_model: Path, tmp_path) -> Non
     trainer.train()
     moved = {name for name, after in weights(trainer).items() if not torch.equal(after, before[name])}
     assert moved == set(agent.policy.trainable_names)
+
+
+def test_deepspeed_s_precision_is_not_that_of_advantages(make_trainer, monkeypatch) -> None:
+    """The parent casts every input to it; a log-probability in bfloat16 has three digits."""
+    trainer = make_trainer()
+    monkeypatch.setattr(trainer, "is_deepspeed_enabled", True)
+    given = {"samples": {"advantages": torch.tensor([0.123456789])}, "state": torch.tensor([0])}
+    taken = trainer._prepare_inputs(given)
+    assert torch.equal(taken["samples"]["advantages"], given["samples"]["advantages"])
+
+
+def test_under_deepspeed_a_second_training_is_refused(make_trainer, monkeypatch) -> None:
+    trainer = make_trainer(max_steps=1)
+    monkeypatch.setattr(trainer, "is_deepspeed_enabled", True)
+    monkeypatch.setattr(trainer, "model_wrapped", torch.nn.Linear(1, 1))
+    with pytest.raises(ValueError, match="train again with a new FlagTrainer"):
+        trainer.train()
