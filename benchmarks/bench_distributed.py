@@ -3,9 +3,10 @@
 python -m benchmarks.bench_distributed --json outputs/bench_distributed.json
 
 Real launches of the demo's recipe, four windows an update whoever trains them: `accelerate launch` with cpu.yaml or
-multi_cpu.yaml. Processes are held to as many threads and cores as the row says. The frozen layers' states are in the
-cache before; what is timed is whole updates, rollouts, exchange of gradients and optimiser included, from the line of
-the second update to that of the last. The launches take turns, and the median of their rounds counts.
+multi_cpu.yaml. Processes are held to as many threads and cores (as the system counts them) as the row says. What the
+frozen layers say is in the cache before; what is timed is whole updates, rollouts, exchange of gradients and optimiser
+included, from the line of the second update to that of the last. The launches take turns, and the median of their
+rounds counts.
 """
 
 import os
@@ -69,6 +70,8 @@ def updates(launch: Launch, model: str, cache: Path, steps: int, more: Sequence[
         "trunk_cache_dir": str(cache),
         "output_dir": str(cache / "run"),
         "per_device_train_batch_size": str(WINDOWS // launch.processes),
+        "num_generations": str(ROLLOUTS),
+        "episode_length": str(DAYS),
         "max_steps": str(steps),
         "use_cpu": "true",
         "eval_strategy": "no",
@@ -101,7 +104,7 @@ def measure(model: str, steps: int, rounds: int, console: Console) -> dict[str, 
     """Transitions a second of each launch, one figure a round."""
     rates: dict[str, list[float]] = {launch.name: [] for launch in LAUNCHES}
     with tempfile.TemporaryDirectory(prefix="bench-distributed-") as folder:
-        # An epoch of thirteen windows: what is computed once is computed here.
+        # More than an epoch's windows: what is computed once is computed here.
         updates(LAUNCHES[2], model, Path(folder), 4)
         for number in range(1, rounds + 1):
             for launch in LAUNCHES:
@@ -133,6 +136,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=8, help="updates a launch, the first two not timed (default 8)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each launch is measured (default 3)")
     args = parser.parse_args(argv)
+    if args.steps < 3:
+        parser.error("--steps must be at least 3: the first two are not timed")
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("bench_distributed: two cores are needed, and this process may use one")
     console = Console(width=120)

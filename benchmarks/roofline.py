@@ -10,6 +10,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+aten = torch.ops.aten
+# The CPU's attention is not among those that torch's own counter knows.
+FORMULAS = {
+    **flop_registry,
+    aten._scaled_dot_product_flash_attention_for_cpu: flop_registry[aten._scaled_dot_product_flash_attention],
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: flop_registry[
+        aten._scaled_dot_product_flash_attention_backward
+    ],
+}
+# They read what they give back, and not the whole table.
+LOOKUPS = {aten.index, aten.embedding, aten.index_select, aten.gather}
+
 
 @dataclass(frozen=True)
 class Chip:
@@ -42,8 +54,11 @@ class Operations(TorchDispatchMode):
         """Run the operator and note it."""
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        moved = 0 if func.is_view else sum(map(_bytes, tree_leaves((args, kwargs, out))))
-        counter = flop_registry.get(func.overloadpacket)
+        if func.namespace == "prim":
+            return out
+        touched = (out, out) if func.overloadpacket in LOOKUPS else (args, kwargs, out)
+        moved = 0 if func.is_view else sum(map(_bytes, tree_leaves(touched)))
+        counter = FORMULAS.get(func.overloadpacket)
         self.noted[float(counter(*args, **kwargs, out_val=out)) if counter else 0.0, float(moved)] += 1
         return out
 

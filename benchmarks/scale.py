@@ -44,6 +44,7 @@ LLAMA_8B = {
 # NVIDIA's data sheets. H100 SXM: bf16 without sparsity, HBM3; DGX H100: NVLink each way, 400 Gb/s a GPU.
 H100, NVLINK, NETWORK = Chip(989e12, 3.35e12), 450e9, 50e9
 BF16, FP32 = 2, 4
+BUCKET = 500_000_000
 WINDOWS, DAYS, ROLLOUTS = 4, 20, 8
 GB = 1e9
 
@@ -139,32 +140,42 @@ def passes(policy: LLMPolicy, batches: Sequence[dict[str, torch.Tensor]], chip: 
 
 
 def memory(policy: LLMPolicy, kept: float, stage: int, gpus: int) -> dict[str, float]:
-    """Bytes a GPU, by part: what stays, what only rollouts or only updates hold, and the most at a time."""
-    everything = sum(p.numel() for p in policy.parameters())
-    trained = sum(p.numel() for p in policy.parameters() if p.requires_grad)
+    """Bytes a GPU, by part: what stays, what only the start, rollouts or updates hold, and the most at a time."""
+    everything, trained = sizes(policy)
     parts = {
         "weights": BF16 * everything / (gpus if stage == 3 else 1),
         "gradients": BF16 * trained / gpus,
         # A copy in single precision, and Adam's two moments.
         "optimiser": 3 * FP32 * trained / gpus,
+        # In which DeepSpeed gathers and reduces, at their default size.
+        "buckets": 2 * BF16 * BUCKET,
     }
     stays = sum(parts.values())
-    # The shards of the others, and what the KL penalty compares with, which waits in the machine's memory.
-    parts["rollouts"] = BF16 * (everything if stage == 3 else 0) + BF16 * trained
+    # Loaded in single precision, and whole while the frozen layers' states are computed.
+    parts["start"] = FP32 * everything
+    # The shards of the others, and, in single precision, what the KL penalty compares with.
+    parts["rollouts"] = BF16 * (everything if stage == 3 else 0) + FP32 * trained
     parts["activations"] = kept
-    parts["at most"] = stays + max(parts["rollouts"], kept)
+    parts["at most"] = max(parts["start"], stays + parts["rollouts"], stays + kept)
     return parts
+
+
+def sizes(policy: LLMPolicy) -> tuple[int, int]:
+    """All weights, and those that train."""
+    everything = list(policy.parameters())
+    return sum(p.numel() for p in everything), sum(p.numel() for p in everything if p.requires_grad)
 
 
 def network(policy: LLMPolicy, passes_a_step: int, stage: int, gpus: int) -> float:
     """Seconds an update in which a GPU sends and receives, were nothing of it hidden behind computation."""
-    everything = sum(p.numel() for p in policy.parameters())
-    trained = sum(p.numel() for p in policy.parameters() if p.requires_grad)
-    top = trained if policy.trunk_depth else everything
-    # Gradients are scattered and updated weights gathered; under ZeRO-3 weights are gathered as they are used.
-    moved = 2 * BF16 * trained
+    everything, trained = sizes(policy)
+    # Gradients are scattered after each pass, and updated weights gathered after the update.
+    moved = BF16 * trained * (passes_a_step + 1)
     if stage == 3:
-        moved = BF16 * trained + BF16 * everything + passes_a_step * 2 * BF16 * top
+        # Weights are gathered whole for the rollout instead and, forward and backward in each pass, those that it
+        # uses: what trains, and the output head.
+        head = policy.model.get_output_embeddings().weight.numel() if policy.trunk_depth else 0
+        moved = BF16 * (everything + passes_a_step * (trained + 2 * (trained + head)))
     return moved * (gpus - 1) / gpus / (NVLINK if gpus <= 8 else NETWORK)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -49,7 +50,11 @@ def relaunch(arguments: Sequence[str]) -> None:
         return
     line = ["launch", "--config_file", str(_configuration(asked.accelerate)), "-m", "flag_trl.scripts.train", *others]
     print(shlex.join(["accelerate", *line]), file=sys.stderr, flush=True)
-    os.execv(sys.executable, [sys.executable, "-m", "accelerate.commands.accelerate_cli", *line])
+    words = [sys.executable, "-m", "accelerate.commands.accelerate_cli", *line]
+    if os.name == "nt":
+        # There the shell would not wait for what this process becomes.
+        raise SystemExit(subprocess.run(words).returncode)
+    os.execv(sys.executable, words)
 
 
 def _configuration(name: str) -> Path:

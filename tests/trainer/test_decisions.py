@@ -48,9 +48,7 @@ def test_with_exact_advantages_a_decision_shows_that_of_its_action(make_trainer)
     assert advantages()[int(trajectory.active[:last].sum())] == pytest.approx(expected, abs=1e-9)
 
 
-def test_where_rollouts_are_used_again_a_table_comes_with_the_next_new_one(
-    make_trainer, monkeypatch, tmp_path
-) -> None:
+def test_where_rollouts_are_used_again_a_table_comes_with_the_next_one(make_trainer, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "board"))
     sent = []
     monkeypatch.setattr("flag_trl.trainer.decisions._send", lambda table, trackers, callbacks, step: sent.append(step))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -24,7 +23,7 @@ MARK = "FLAG_TRL_TEST"
 
 
 class Launch:
-    """A training of two processes under way, in a process group of its own."""
+    """A training of two processes under way."""
 
     def __init__(self, folder: Path, *more: str) -> None:
         self.output = folder / "run"
@@ -40,7 +39,6 @@ class Launch:
             },
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=True,
         )
 
     def read_until(self, words: str) -> None:
@@ -55,16 +53,19 @@ class Launch:
 
     def rank(self, number: int) -> int:
         """Process id of one of the two."""
-        for folder in Path("/proc").glob("[0-9]*"):
-            told = read(folder / "environ").split(b"\0")
-            if {f"RANK={number}".encode(), f"{MARK}={self.output}".encode()} <= set(told):
-                return int(folder.name)
-        raise AssertionError(f"no process of rank {number}")
+        (found,) = self.running(f"RANK={number}")
+        return found
 
-    def running(self) -> bool:
-        """Whether any of its processes is."""
-        environments = Path("/proc").glob("[0-9]*/environ")
-        return any(f"{MARK}={self.output}".encode() in read(file).split(b"\0") for file in environments)
+    def running(self, *told: str) -> list[int]:
+        """Those of its processes that were told this, the launcher among them."""
+        wanted = {word.encode() for word in (f"{MARK}={self.output}", *told)}
+        environments = {int(file.parent.name): read(file) for file in Path("/proc").glob("[0-9]*/environ")}
+        return [number for number, environment in environments.items() if wanted <= set(environment.split(b"\0"))]
+
+    def signal(self, number: int) -> None:
+        """Tell all of its processes."""
+        for process in self.running():
+            os.kill(process, number)
 
     def end(self) -> str:
         """What it says to its end, which comes within a minute."""
@@ -90,8 +91,7 @@ def launch(folder) -> Iterator[Launch]:
     begun = Launch(folder, *STEPS)
     begun.read_until("step 5/")
     yield begun
-    if begun.process.poll() is None:
-        os.killpg(begun.process.pid, signal.SIGKILL)
+    begun.signal(signal.SIGKILL)
 
 
 def test_a_process_that_dies_ends_the_whole_job(launch) -> None:
@@ -106,6 +106,8 @@ def test_a_process_that_dies_ends_the_whole_job(launch) -> None:
 
 def test_one_that_cannot_write_ends_it_and_says_so(launch) -> None:
     """A limit on what the first process may write stands for a disk that is full for it alone."""
+    import resource
+
     resource.prlimit(launch.rank(0), resource.RLIMIT_FSIZE, (2000, 2000))
     said = launch.end()
     assert launch.process.returncode not in (0, None)
@@ -117,7 +119,7 @@ def test_one_that_cannot_write_ends_it_and_says_so(launch) -> None:
 @pytest.mark.parametrize("to_all", [False, True], ids=["the launcher is told", "all are told, as a terminal does"])
 def test_a_signal_to_the_launcher_saves_a_checkpoint_from_which_the_run_goes_on(to_all, launch, folder) -> None:
     if to_all:
-        os.killpg(launch.process.pid, signal.SIGINT)
+        launch.signal(signal.SIGINT)
     else:
         launch.process.send_signal(signal.SIGTERM)
     said = launch.end()
