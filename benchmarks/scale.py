@@ -45,6 +45,7 @@ LLAMA_8B = {
 H100, NVLINK, NETWORK = Chip(989e12, 3.35e12), 450e9, 50e9
 BF16, FP32 = 2, 4
 BUCKET = 500_000_000
+RATES = ("tokens a second", "transitions a second", "frozen tokens a second")
 WINDOWS, DAYS, ROLLOUTS = 4, 20, 8
 GB = 1e9
 
@@ -263,7 +264,7 @@ def tables(found: dict[str, Any]) -> list[Table]:
         first = [run["trained"], str(run["stage"]), str(run["gpus"])]
         parts.add_row(*first, *(f"{part / GB:.1f}" for part in run["memory"].values()))
         seconds = [f"{run['compute seconds']:.2f}", f"{run['network seconds']:.2f}"]
-        rates = [f"{run[name]:,.0f}" for name in ("tokens a second", "transitions a second", "frozen tokens a second")]
+        rates = [f"{run[name]:,.0f}" if run[name] else "-" for name in RATES]
         speed.add_row(*first, *seconds, *rates)
     return [counted, parts, speed]
 
@@ -273,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = command_line("scale", __doc__)
     add_model(parser)
     parser.add_argument(
-        "--past_returns", type=int, default=65, help="returns in a prompt; 65 make it about 260 tokens long (default)"
+        "--past_returns", type=int, default=20, help="returns in a prompt; 20 make it about 130 tokens long (default)"
     )
     args = parser.parse_args(argv)
     console = Console(width=140)
@@ -290,7 +291,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     write_json(args.json, {**found, "machine": machine()})
 
 
-def _best(run: Callable[[], None], times: int = 3) -> float:
+def _best(run: Callable[[], None], times: int = 2) -> float:
     seconds = []
     for _ in range(times):
         began = time.perf_counter()
