@@ -178,7 +178,7 @@ class FlagTrainer(KeepingTrainer):
         gradients = self.accelerator.gradient_state
         last_of_step = gradients.sync_gradients
         in_shards = sharded(model)
-        for number, chunk in enumerate(padded(samples.chunks(self.agent.policy, fill=not in_shards), count), 1):
+        for number, chunk in enumerate(padded(samples, self.agent.policy, count, fill=not in_shards), 1):
             last = number == count
             if in_shards:
                 self._run_alike(chunk["batch"])

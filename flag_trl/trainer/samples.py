@@ -139,11 +139,15 @@ class Samples:
         return samples, bool(arrays["left"][0])
 
 
-def padded(chunks: Iterator[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
-    """`count` chunks: those there are, followed by some without samples, whose gradient is zero."""
-    for chunk in chunks:
+def padded(samples: Samples, policy: LLMPolicy, count: int, fill: bool = True) -> Iterator[dict[str, Any]]:
+    """`count` chunks: those there are, then passes over one state without samples, whose gradient is zero."""
+    for chunk in samples.chunks(policy, fill):
         yield chunk
         count -= 1
-    none = {name: values[:0] for name, values in chunk["samples"].items()}
-    for _ in range(count):
-        yield {**chunk, "state": chunk["state"][:0], "samples": none}
+    if count:
+        one = States(samples.states.prompts[:1], samples.states.index[:0])
+        reference = None if samples.reference is None else samples.reference[:1]
+        nothing = Samples(one, {name: v[:0] for name, v in samples.values.items()}, reference, samples.denominator)
+        (chunk,) = nothing.chunks(policy, fill)
+        for _ in range(count):
+            yield {**chunk, "batch": dict(chunk["batch"])}

@@ -296,8 +296,8 @@ def test_a_chunk_without_samples_has_a_gradient_of_zero(make_trainer) -> None:
     trainer = make_trainer()
     samples, _ = trainer._collector.collect([Window("AAA", 10, 5)], visit=0)
     count = len(samples.passes(trainer.agent.policy))
-    chunks = list(padded(samples.chunks(trainer.agent.policy), count + 1))
-    assert len(chunks) == count + 1
+    chunks = list(padded(samples, trainer.agent.policy, count + 1))
+    assert len(chunks) == count + 1 and chunks[-1]["batch"]["answers"].shape[0] == 1
     trainer.compute_loss(trainer.model, chunks[-1]).backward()
     gradients = [p.grad for p in trainer.model.parameters() if p.requires_grad]
     assert all(gradient is not None and not gradient.any() for gradient in gradients)
