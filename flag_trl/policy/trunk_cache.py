@@ -96,6 +96,7 @@ class TrunkCache:
         for key in self._memory.keys() & self._file_of.keys():
             states = self._memory.pop(key)
             self._memory_left += states.numel() * states.element_size()
+            self._memory_full = False
 
     def __contains__(self, key: bytes) -> bool:
         """Whether `get` will probably find it: a damaged file shows only when it is read."""

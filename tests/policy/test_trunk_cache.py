@@ -178,3 +178,29 @@ def test_a_trunk_that_trains_is_not_cached(tiny_policy) -> None:
     policy = tiny_policy(Tuning("full"))
     policy.use_cache()
     assert policy.cache is None
+
+
+def test_reopened_a_cache_finds_what_another_process_wrote_and_reads_both_s_from_the_files(tmp_path) -> None:
+    mine, other = (TrunkCache("", memory_bytes=2 * SIZE, folder=tmp_path, writers=2) for _ in range(2))
+    mine.put({b"a": torch.full((1, 32), 1.0), b"b": torch.full((1, 32), 2.0)})
+    other.put({b"a": torch.full((1, 32), 1.5), b"c": torch.full((1, 32), 3.0)})
+    assert b"c" not in mine
+    for cache in (mine, other):
+        cache.reopen()
+    # What both computed is the same for both from now on, whichever it is.
+    assert torch.equal(mine.get(b"a"), other.get(b"a")) and float(mine.get(b"c")[0, 0]) == 3.0
+
+
+def test_states_that_no_file_could_take_stay_in_memory_when_a_cache_is_reopened(tmp_path) -> None:
+    cache = TrunkCache("", folder=tmp_path, disk_bytes=0)
+    cache.put({b"a": torch.ones(1, 32)})
+    cache.reopen()
+    assert torch.equal(cache.get(b"a"), torch.ones(1, 32)) and not files(tmp_path)
+
+
+def test_processes_side_by_side_share_what_is_left_of_the_disk(tmp_path) -> None:
+    one = TrunkCache("", folder=tmp_path / "one", disk_bytes=3 * SIZE * 9)
+    two = TrunkCache("", folder=tmp_path / "two", disk_bytes=3 * SIZE * 9, writers=2)
+    for cache in (one, two):
+        cache.put({bytes([n]): torch.full((1, 32), float(n)) for n in range(15)})
+    assert len(files(tmp_path / "one")) == 1 and not files(tmp_path / "two")
