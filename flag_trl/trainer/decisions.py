@@ -129,7 +129,7 @@ class DecisionLog:
         self._shown_at = step
         trajectory, windows, advantages = rollout
         table = sample(trajectory, advantages(), windows, self._markets, self._actions, self._count)
-        _send(table, self._trackers, callbacks, step)
+        _send(sorted(table, key=lambda row: (row.symbol, row.date)), self._trackers, callbacks, step)
 
 
 def _send(
@@ -142,7 +142,8 @@ def _send(
     if "trackio" in trackers:
         import trackio
 
-        shown = trackio.Table(columns=_columns(), data=[list(astuple(row)) for row in table])
+        data = [[round(cell, 6) if isinstance(cell, float) else cell for cell in astuple(row)] for row in table]
+        shown = trackio.Table(columns=_columns(), data=data)
         trackio.log({TITLE: shown}, step=step)
 
 
