@@ -199,8 +199,8 @@ class Collector:
         """The worth of every action in every state that can occur, and how likely the state is."""
         positions = np.array(self._rules.scheme.positions)
         observations, worth, likely, variance = [], [], [], 0.0
-        advantage_of: dict[tuple[int, Observation], np.ndarray] = {}
-        for w, window in enumerate(windows):
+        advantage_of: list[tuple[list[Observation], np.ndarray]] = []
+        for window in windows:
             listed = self._observer.every_state(*window, self._rules.scheme)
             moves = transitions(self._rules, self._markets, window)
             # The first day has the flat account alone.
@@ -213,7 +213,7 @@ class Collector:
             visited = occupancy(moves, policy)
             variance += float((visited * (policy * advantage**2).sum(-1)).sum())
             observations += listed
-            advantage_of.update(((w, state), row) for state, row in zip(listed, advantage[seen], strict=True))
+            advantage_of.append((listed, advantage[seen]))
             worth.append((visited[..., None] * advantage)[seen])
             likely.append(visited[seen])
         occupied = np.concatenate(likely)
@@ -222,8 +222,9 @@ class Collector:
         values = {"occupancy": occupied.astype(np.float32)}
 
         def taken() -> np.ndarray:
+            rows = [dict(zip(*found, strict=True)) for found in advantage_of]
             decided = zip(np.argwhere(trajectory.active), sum(trajectory.observations, []), strict=True)
             rollouts = self._args.num_generations
-            return np.array([advantage_of[n // rollouts, o][trajectory.actions[t, n]] for (t, n), o in decided])
+            return np.array([rows[n // rollouts][o][trajectory.actions[t, n]] for (t, n), o in decided])
 
         return Judged(self._agent.encode(observations), np.concatenate(worth), moments, values, taken)

@@ -118,11 +118,11 @@ class FlagTrainer(KeepingTrainer):
         if self.is_deepspeed_enabled:
             # DeepSpeed would place it when the training begins, after the frozen layers' states were computed.
             self._move_model_to_device(agent.policy, args.device)
+            if args.should_save:
+                # Of the weights as they were loaded, before it casts and shards them.
+                _ = agent.policy.base_digest
         # Now that the model is where it trains: states computed elsewhere are other states.
         arrange(agent, args)
-        if args.should_save:
-            # Of the weights as they were loaded, before DeepSpeed casts and shards them.
-            _ = agent.policy.base_digest
         agent.trained_on = trained_on(rules, markets, train_dataset)
         self._interruption = Interruption(self.accelerator)
         self.add_callback(self._interruption)

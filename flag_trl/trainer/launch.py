@@ -115,13 +115,12 @@ def check_resume(accelerator: Accelerator, checkpoint: Path, windows: int, reuse
             f"{checkpoint} was written by a run with {before} windows an update, this one has {windows}: set "
             f"per_device_train_batch_size x gradient_accumulation_steps x processes to {before}"
         )
-    if wrote == runs:
-        return
-    if wrote["zero_stage"] is None and runs["zero_stage"] is None and not reuses_rollout:
+    without_parts = wrote["zero_stage"] is None and runs["zero_stage"] is None
+    if wrote == runs or (without_parts and not reuses_rollout):
         return
     why = (
         "a rollout that is still in use belongs to its processes"
-        if wrote["zero_stage"] is None and runs["zero_stage"] is None
+        if without_parts
         else "DeepSpeed keeps the optimiser's state in parts, one a process"
     )
     raise ValueError(
@@ -135,8 +134,12 @@ def _facts(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def _in_words(facts: Mapping[str, Any]) -> str:
-    processes = "1 process" if facts["processes"] == 1 else f"{facts['processes']} processes"
+    processes = _processes(facts["processes"])
     return processes if facts["zero_stage"] is None else f"{processes} under ZeRO-{facts['zero_stage']}"
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"
 
 
 def launch_in_words(accelerator: Accelerator, policy: nn.Module, tokens: int | None) -> str:
@@ -145,7 +148,7 @@ def launch_in_words(accelerator: Accelerator, policy: nn.Module, tokens: int | N
     trained = sum(p.numel() for p in policy.parameters() if p.requires_grad)
     stage = zero_stage(accelerator)
     kind = accelerator.distributed_type.value if stage is None else f"DEEPSPEED, ZeRO-{stage}"
-    processes = _in_words({"processes": accelerator.num_processes, "zero_stage": None})
+    processes = _processes(accelerator.num_processes)
     shown = "tokens a step vary with the accounts" if tokens is None else f"at most {tokens:,} tokens a step"
     train = f"{_count(trained)} of {_count(weights)} weights train"
     return f"distributed: {kind}; {processes}; {train}; {shown}"
