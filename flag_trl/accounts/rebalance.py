@@ -27,13 +27,16 @@ class Fills:
     cost: np.ndarray
 
 
-def rebalance(state: AccountState, price: np.ndarray, target_weight: np.ndarray, costs: Costs) -> Fills:
+def rebalance(
+    state: AccountState, price: np.ndarray, target_weight: np.ndarray, costs: Costs, lot_size: float = 0.0
+) -> Fills:
     """Trade so that holdings are exactly ``target_weight`` of the equity that is left after the trade's own costs.
 
     With holdings x and equity E at the reference price p, and k the costs of the trade as a fraction of its notional,
     the holdings y afterwards solve ``y = w (E - k |y - x|)``, whence ``y - x = (w E - x) / (1 + w k)`` for a buy
     and ``(w E - x) / (1 - w k)`` for a sell. A target of 0 leaves exactly 0 units, a target of 1 exactly 0 cash.
-    An account without positive equity can only close its position: any target means 0 there.
+    An account without positive equity can only close its position: any target means 0 there. Where units come in
+    lots, y is rounded towards zero to a whole number of them, so that no more is spent than there is.
 
     Parameters
     ----------
@@ -45,6 +48,8 @@ def rebalance(state: AccountState, price: np.ndarray, target_weight: np.ndarray,
         Holdings as a share of equity, shape (N,), in [-1, 1]; NaN leaves the account alone.
     costs : Costs
         Commission and slippage.
+    lot_size : float
+        Units are held in multiples of it, as shares are in ones; 0 trades any fraction of a unit.
 
     Returns
     -------
@@ -63,16 +68,27 @@ def rebalance(state: AccountState, price: np.ndarray, target_weight: np.ndarray,
         notional = np.where(idle, 0.0, notional)
     # Rounding would leave a last fraction of a unit, and with it a position that is not flat.
     traded = _select(target_weight == 0.0, -state.units, notional / price)
+    if lot_size:
+        traded = np.where(idle, 0.0, _whole_lots(state.units + traded, lot_size) - state.units)
+        buying, notional = traded > 0.0, traded * price
+        rate = _select(buying, costs.buy, -costs.sell)
     cost = notional * rate
 
     before = state.units
     state.units = before + traded
     # Plus zero: a negative amount times zero is a negative zero, which reads as -0 %.
-    state.cash = (state.cash - notional - cost) * (target_weight != 1.0) + 0.0
+    spent = (target_weight == 1.0) & (not lot_size)
+    state.cash = (state.cash - notional - cost) * ~spent + 0.0
     opened = (before * state.units <= 0.0) & (state.units != 0.0)
     state.entry_equity = _select(opened, equity, state.entry_equity)
     slipped = price * _select(buying, 1.0 + costs.slippage, 1.0 - costs.slippage)
     return Fills(traded, slipped + _NAN_OR_0.take((traded != 0.0).view(np.int8)), cost)
+
+
+def _whole_lots(units: np.ndarray, lot_size: float) -> np.ndarray:
+    """Units rounded towards zero to lots; what rounding errors alone keep from a whole lot is one."""
+    lots = units / lot_size
+    return np.trunc(lots + np.copysign(1e-9 * np.maximum(np.abs(lots), 1.0), lots)) * lot_size
 
 
 _NAN_OR_0 = np.array([np.nan, 0.0])

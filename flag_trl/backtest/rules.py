@@ -1,12 +1,13 @@
 """Strategies that follow a rule, behind the same `decide` as an agent."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from flag_trl.accounts import PositionScheme
 from flag_trl.agent import Decision, choose
-from flag_trl.observations import Observation
+from flag_trl.observations import Markets, Observation, ObservationConfig, Observer
 
 
 class Preference:
@@ -20,6 +21,10 @@ class Preference:
 
     def __init__(self, scores: np.ndarray) -> None:
         self._scores = scores
+
+    def observer(self, markets: Markets, fill: Literal["next_open", "same_close"]) -> Observer:
+        """Shows what any account sees; a rule looks at its position alone."""
+        return Observer(markets, ObservationConfig(), fill)
 
     def decide(self, observations: Sequence[Observation], uniforms: np.ndarray | None = None) -> Decision:
         """The best legal action with probability one; `uniforms` change nothing."""

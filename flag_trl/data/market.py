@@ -15,11 +15,12 @@ from flag_trl.data.view import MarketView
 PRICE_COLUMNS = ("open", "high", "low", "close")
 STOCK_SESSION_CLOSE = np.timedelta64(16, "h")
 WHOLE_DAY = np.timedelta64(24, "h")
+FINER = ("h", "m", "s")
 
 
 @dataclass(frozen=True, eq=False)
 class MarketData:
-    """Daily bars of one symbol with the texts about it.
+    """Bars of one symbol, a day each or shorter, with the texts about it.
 
     All arrays are copied and made read-only. Prices of one market must stand on one scale (all adjusted, or all as
     traded), since returns are taken between opens and closes.
@@ -28,7 +29,7 @@ class MarketData:
     ----------
     symbol : str
     dates : ndarray of datetime64[D], shape (n,)
-        Strictly increasing, n >= 1.
+        Strictly increasing, n >= 1. Of bars shorter than a day datetime64[s], the moments at which they close.
     close : ndarray of float64, shape (n,)
         Above zero.
     open, high, low : ndarray of float64, shape (n,), optional
@@ -44,7 +45,7 @@ class MarketData:
     periods_per_year : int
         Bars in a year: 252 for stocks, 365 for what trades every day.
     session_close : numpy.timedelta64
-        Time of the close after midnight.
+        Time of the close after midnight; without meaning for bars shorter than a day.
     source : str
         Where the data came from, for reports and errors.
 
@@ -78,10 +79,13 @@ class MarketData:
     _known_at: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        texts = tuple(sorted(self.texts, key=lambda text: text.known_at))
+        texts = tuple(self.texts)
         known_at = np.array([text.known_at for text in texts], dtype="datetime64[s]")
+        if (known_at[1:] < known_at[:-1]).any():
+            order = np.argsort(known_at, kind="stable")
+            texts, known_at = tuple(texts[place] for place in order.tolist()), known_at[order]
         frozen: dict[str, object] = {"texts": texts, "_known_at": _frozen(known_at, None)}
-        frozen["dates"] = _frozen(self.dates, "datetime64[D]")
+        frozen["dates"] = _frozen(self.dates, "datetime64[s]" if _within_days(self.dates) else "datetime64[D]")
         for name in (*PRICE_COLUMNS, "volume"):
             values = getattr(self, name)
             frozen[name] = None if values is None else _frozen(values, np.float64)
@@ -121,6 +125,11 @@ class MarketData:
 
     def __len__(self) -> int:
         return len(self.dates)
+
+    @property
+    def intraday(self) -> bool:
+        """Whether bars are shorter than a day."""
+        return _within_days(self.dates)
 
     def index_range(self, start: DateLike, end: DateLike) -> tuple[int, int]:
         """Find the bars of a period.
@@ -177,8 +186,7 @@ class MarketData:
         bar = operator.index(bar)
         if not 0 <= bar < len(self):
             raise IndexError(f"{self._name()}: there is no bar {bar}; bars run from 0 to {len(self) - 1}")
-        offset = WHOLE_DAY if after_close else self.session_close
-        cutoff = self.dates[bar].astype("datetime64[s]") + offset
+        cutoff = self.dates[bar].astype("datetime64[s]") + self.decided_after(after_close)
         known = int(np.searchsorted(self._known_at, cutoff, side="right"))
 
         def past(values: np.ndarray | None) -> np.ndarray | None:
@@ -199,13 +207,25 @@ class MarketData:
             context=tuple(found for other in self.context if (found := other._closed_by(cutoff, after_close))),
         )
 
+    def decided_after(self, after_close: bool) -> np.timedelta64:
+        """From a bar's date to the decision: to its close, or with `after_close` to its day's end."""
+        if self.intraday:
+            return np.timedelta64(0, "s")
+        return WHOLE_DAY if after_close else self.session_close
+
     def _closed_by(self, moment: np.datetime64, after_close: bool) -> MarketView | None:
         """The market as of its last bar that had closed by then; None before its first."""
-        bar = int(np.searchsorted(self.dates.astype("datetime64[s]") + self.session_close, moment, side="right")) - 1
+        closes = self.dates.astype("datetime64[s]") + self.decided_after(False)
+        bar = int(np.searchsorted(closes, moment, side="right")) - 1
         return self.as_of(bar, after_close=after_close) if bar >= 0 else None
 
     def _name(self) -> str:
         return f"{self.symbol} ({self.source})" if self.source else self.symbol
+
+
+def _within_days(dates: np.ndarray | Sequence[DateLike]) -> bool:
+    """Whether dates have a time of day."""
+    return isinstance(dates, np.ndarray) and dates.dtype.kind == "M" and np.datetime_data(dates.dtype)[0] in FINER
 
 
 def _frozen(values: np.ndarray | Sequence[float], dtype: type | str | None) -> np.ndarray:

@@ -20,7 +20,7 @@ class MarketView:
     Attributes
     ----------
     symbol : str
-    dates : ndarray of datetime64[D], shape (bar + 1,)
+    dates : ndarray of datetime64[D], or [s] of bars shorter than a day, shape (bar + 1,)
     close : ndarray of float64, shape (bar + 1,)
     open, high, low, volume : ndarray of float64, shape (bar + 1,), or None
     cutoff : numpy.datetime64
@@ -55,7 +55,7 @@ class MarketView:
     @property
     def date(self) -> np.datetime64:
         """Day of the view's bar."""
-        return self.dates[-1]
+        return self.dates[-1].astype("datetime64[D]")
 
     def texts(
         self, days: int | None = None, kinds: Collection[str] | None = None, since_bars: int | None = None
@@ -94,7 +94,7 @@ class MarketView:
             chosen = _known_after(chosen, self.cutoff - np.timedelta64(days, "D"))
         if since_bars is not None and since_bars <= self.bar:
             # Cutoffs stand at the same time of day on every bar.
-            chosen = _known_after(chosen, self.dates[-1 - since_bars] + (self.cutoff - self.date))
+            chosen = _known_after(chosen, self.dates[-1 - since_bars] + (self.cutoff - self.dates[-1]))
         return chosen
 
 

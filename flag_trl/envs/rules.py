@@ -31,6 +31,8 @@ class TradingRules:
     initial_capital : float
     close_at_end : bool
         Whether the last position is closed, at a cost, on an episode's last bar.
+    lot_size : float
+        Units are held in multiples of it, as shares are in ones; 0 trades any fraction of a unit.
     """
 
     scheme: PositionScheme = AllIn()
@@ -42,6 +44,7 @@ class TradingRules:
     drift: Mapping[str, float] | None = None
     initial_capital: float = 100_000.0
     close_at_end: bool = False
+    lot_size: float = 0.0
 
     @property
     def identity(self) -> dict[str, str]:
@@ -62,6 +65,7 @@ class TradingRules:
             drift=self.drift,
             initial_capital=self.initial_capital,
             close_at_end=self.close_at_end,
+            lot_size=self.lot_size,
         )
 
     def with_drift(self, markets: Mapping[str, MarketData], windows: Sequence[Window]) -> Self:

@@ -37,6 +37,7 @@ class TradingEnv(gymnasium.Env[Arrays, np.int64]):
         drawdown_penalty: float = 1.0,
         initial_capital: float = 100_000.0,
         close_at_end: bool = False,
+        lot_size: float = 0.0,
     ) -> None:
         self._accounts = TradingVectorEnv(
             markets,
@@ -49,6 +50,7 @@ class TradingEnv(gymnasium.Env[Arrays, np.int64]):
             drawdown_penalty=drawdown_penalty,
             initial_capital=initial_capital,
             close_at_end=close_at_end,
+            lot_size=lot_size,
         )
         self.symbols = self._accounts.symbols
         self.observation_space = self._accounts.single_observation_space

@@ -75,6 +75,8 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         Money that each account opens with.
     close_at_end : bool
         Close what is held at the window's last close, with costs, inside the last reward.
+    lot_size : float
+        Units are held in multiples of it; 0 trades any fraction of a unit.
 
     Raises
     ------
@@ -98,6 +100,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         drift: Mapping[str, float] | None = None,
         initial_capital: float = 100_000.0,
         close_at_end: bool = False,
+        lot_size: float = 0.0,
     ) -> None:
         _one_of("fill", fill, get_args(FillAt))
         _one_of("reward", reward, get_args(RewardName))
@@ -105,6 +108,8 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
             raise ValueError(f"sharpe_rate is {sharpe_rate}; it must lie in (0, 1)")
         if drawdown_penalty < 0.0:
             raise ValueError(f"drawdown_penalty is {drawdown_penalty}; it cannot be negative")
+        if not 0.0 <= lot_size < np.inf:
+            raise ValueError(f"lot_size is {lot_size}; give the units of a lot, such as 1, or 0 for fractions of a unit")
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}; the environment needs at least one account")
         self.num_envs = num_envs
@@ -112,6 +117,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         self.costs = Costs() if costs is None else costs
         self.initial_capital = initial_capital
         self.close_at_end = close_at_end
+        self.lot_size = lot_size
         self._reward_name: RewardName = reward
         self._sharpe_rate = sharpe_rate
         self._drawdown_penalty = drawdown_penalty
@@ -235,7 +241,7 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         state = self._state
         if not self._all_alive:
             target = np.where(self._alive, target, np.nan)
-        fills = rebalance(state, windows.fill(self._t), target, self.costs)
+        fills = rebalance(state, windows.fill(self._t), target, self.costs, self.lot_size)
         held = state.position * self._alive
         borrow = charge_borrow(state, close, self.costs, windows.periods_per_year, where=self._alive)
         closing = self._close_positions(windows, close)

@@ -107,7 +107,7 @@ def _kept(view: MarketView, config: ObservationConfig) -> list[tuple[DatedText, 
     short = [text for text in view.texts(since_bars=1 + SHORT_BARS) if text.kind not in LAYER_OF]
     filings = [view.texts(kinds=(kind,))[::-1][shown:MAX_FILINGS] for kind in reversed(LAYER_OF)]
     texts = [*chain(*filings), *short[-MAX_SHORT:][::-1]]
-    cutoffs = view.dates.astype("datetime64[s]") + (view.cutoff - view.date.astype("datetime64[s]"))
+    cutoffs = view.dates.astype("datetime64[s]") + (view.cutoff - view.dates[-1].astype("datetime64[s]"))
     bars = np.searchsorted(cutoffs, np.array([text.known_at for text in texts], dtype="datetime64[s]")).tolist()
     return [(text, bar) for text, bar in zip(texts, bars, strict=True) if bar < view.bar]
 

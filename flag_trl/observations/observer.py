@@ -67,11 +67,12 @@ class Observer:
     ) -> None:
         self._symbols = sorted(markets)
         own = [markets[symbol] for symbol in self._symbols]
+        self._query = config.news_query
         if config.context and not all(market.context for market in own):
             raise ValueError("the observation has a context, and a market has none beside it; give --context again")
         if config.next_event and not any(market.events for market in own):
             raise ValueError("the observation has events, and no market has any; give --events again")
-        self._markets = [anonymised(market, config.news_query) for market in own] if config.anonymise else own
+        self._markets = [anonymised(market, self._query) for market in own] if config.anonymise else own
         self.config = replace(config, news_query=(COMPANY,)) if config.anonymise and config.news_query else config
         self._after_close = fill == "next_open"
         self._length = length
@@ -79,6 +80,11 @@ class Observer:
         self._cues: dict[tuple[int, int], str] = {}
         self._image_size = image_size
         self._short: set[str] = set()
+
+    def follow(self, markets: Markets) -> None:
+        """Look at the same markets some bars and texts later; what was written of the bars before is kept."""
+        own = [markets[symbol] for symbol in self._symbols]
+        self._markets = [anonymised(market, self._query) for market in own] if self.config.anonymise else own
 
     def memories(self, symbols: Sequence[str]) -> list[EpisodeMemory] | None:
         """Empty memories, one an account, at the start of an episode; None where nothing is remembered."""

@@ -115,6 +115,9 @@ class RulesArguments:
         default=1.0, metadata={"help": "Weight of the fine in the reward `drawdown_penalised`."}
     )
     close_at_end: bool = field(default=False, metadata={"help": "Close the last position when an episode ends."})
+    lot_size: float = field(
+        default=0.0, metadata={"help": "Units are held in multiples of it: 1 for whole shares, 0 for any fraction."}
+    )
 
 
 @dataclass
@@ -271,6 +274,7 @@ class Recipe:
             sharpe_rate=args.sharpe_rate,
             drawdown_penalty=args.drawdown_penalty,
             close_at_end=args.close_at_end,
+            lot_size=args.lot_size,
         )
 
     def agent(self) -> Agent:
@@ -341,9 +345,10 @@ class Recipe:
         rules = self.rules()
         costs = rules.costs
         close = "closed" if rules.close_at_end else "left open"
+        lots = f", lots of {rules.lot_size:g}" if rules.lot_size else ""
         return [
             f"{rules.scheme.name}, fills at {rules.fill.replace('_', ' ')}, commission {costs.commission_bps:g} bp, "
-            f"slippage {costs.slippage_bps:g} bp, borrowing {costs.borrow_rate:.1%} a year, last position {close}",
+            f"slippage {costs.slippage_bps:g} bp, borrowing {costs.borrow_rate:.1%} a year, last position {close}{lots}",
             f"greedy actions; account text: {agent.observation.account_text}{_reflecting(agent)}; news known "
             f"{self.market.text_known.replace('_', ' ')}, filings {self.market.filings_known.replace('_', ' ')}; "
             f"risk-free rate 0; {self.market.periods_per_year} days a year; seed {self.training.seed}",

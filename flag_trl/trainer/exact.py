@@ -55,6 +55,11 @@ def check_exact(rules: TradingRules, observation: ObservationConfig) -> None:
             f"baseline exact: under the scheme {rules.scheme.name} weights drift, so that what a trade costs depends "
             "on more than the position; use all_in or signed, or another baseline"
         )
+    if rules.lot_size:
+        raise ValueError(
+            f"baseline exact: with lots of {rules.lot_size:g} what is invested depends on the size of the account; use "
+            "lot_size 0, or another baseline"
+        )
     if observation.endless is not None:
         raise ValueError(
             f"baseline exact: {observation.endless} tells the policy more than its position, so that states are not "

@@ -55,6 +55,35 @@ def test_a_target_of_zero_leaves_no_unit_and_a_target_of_one_no_cash(units, pric
     assert full.cash[0] == 0.0 and full.units[0] > 0
 
 
+@settings(deadline=None, max_examples=300)
+@given(
+    lots=st.integers(-30, 30),
+    target=st.sampled_from([-1.0, -0.5, 0.0, 0.3, 1.0]),
+    price=st.floats(0.5, 40.0),
+    bps=st.floats(0, 300),
+    lot_size=st.sampled_from([1.0, 0.1, 10.0]),
+)
+def test_in_lots_an_account_holds_whole_ones_and_never_more_than_its_target(lots, target, price, bps, lot_size):
+    costs = Costs(commission_bps=bps)
+    state = account(cash=1000.0 - lots * lot_size * price, units=lots * lot_size)
+    fraction = account(cash=1000.0 - lots * lot_size * price, units=lots * lot_size)
+    rebalance(fraction, np.array([price]), np.array([target]), costs)
+    fills = rebalance(state, np.array([price]), np.array([target]), costs, lot_size)
+    held = state.units[0] / lot_size
+    assert held == pytest.approx(round(held), abs=1e-9)
+    assert abs(state.units[0]) <= abs(fraction.units[0]) + 1e-6 * lot_size
+    assert abs(fraction.units[0] - state.units[0]) < lot_size * (1 + 1e-6)
+    assert state.equity(np.array([price]))[0] == pytest.approx(1000.0 - fills.cost[0], abs=1e-8)
+    assert state.cash[0] >= -1e-6 or target < 1.0
+
+
+def test_a_whole_position_that_stays_the_target_is_not_sold_to_a_rounding_error():
+    state = account(cash=0.0, units=3.0)
+    price = 0.1 + 0.2
+    fills = rebalance(state, np.array([price]), np.array([1.0]), Costs(), lot_size=1.0)
+    assert state.units[0] == 3.0 and fills.units[0] == 0.0
+
+
 def test_a_buy_fills_above_and_a_sell_below_the_reference_price():
     costs = Costs(slippage_bps=100)
     state = account(1000.0, 0.0)

@@ -157,3 +157,16 @@ def test_rules_make_the_environment_they_describe(market_of):
     _, info = env.reset()
     assert info["equity"].tolist() == [7.0] * 3
     assert (env.scheme, env.costs, env.close_at_end) == (rules.scheme, rules.costs, True)
+
+
+def test_an_account_in_lots_keeps_the_rest_in_cash(market_of):
+    market = market_of([30.0, 33.0, 36.0])
+    env = TradingVectorEnv(
+        {"AAA": market}, 1, scheme=AllIn(), fill="same_close", initial_capital=1000.0, lot_size=1.0
+    )
+    env.reset(options={"windows": [Window("AAA", 0, 2)]})
+    *_, info = env.step(np.array([2]))
+    assert info["units_traded"][0] == 33.0
+    assert info["equity"][0] == 10.0 + 33.0 * 33.0
+    with pytest.raises(ValueError, match="lot_size is -1"):
+        TradingVectorEnv({"AAA": market}, 1, scheme=AllIn(), fill="same_close", lot_size=-1.0)

@@ -1,0 +1,280 @@
+"""The journal of a live run: one SQLite file, written ahead of what it says is done.
+
+Rows are only ever added. A run that goes on after an interruption plays the same moments again; what is in the journal
+already must come out equal, so a row that differs stops the run instead of hiding a second truth.
+"""
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+JOURNAL_FILE = "journal.sqlite"
+VERSION = "1"
+
+
+class JournalError(Exception):
+    """The journal is another run's, in use, or does not agree with what is being written."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of a table: those that name a row, those that it says, and those that may differ from run to run."""
+
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    loose: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every column."""
+        return (*self.key, *self.columns, *self.loose)
+
+
+TABLES = {
+    "settings": Table(("name",), ("value",)),
+    # What came in.
+    "bars": Table(("symbol", "ts"), ("open", "high", "low", "close", "volume", "history")),
+    "news": Table(("symbol", "ts", "number"), ("kind", "text")),
+    "inputs": Table(("number",), ("ts", "what", "why")),
+    "feed": Table(("number",), ("ts", "kind", "content")),
+    # What was decided and done.
+    "decisions": Table(
+        ("ts", "symbol"),
+        (
+            *("bar", "observation", "market_text", "account_text", "account", "legal", "uniform"),
+            *("probabilities", "action", "status", "why"),
+        ),
+        ("took_s",),
+    ),
+    "orders": Table(("id",), ("ts", "symbol", "side", "quantity", "kind", "price", "time_in_force", "target")),
+    "order_events": Table(("id", "number"), ("ts", "what", "why")),
+    "fills": Table(("id", "number"), ("ts", "symbol", "side", "quantity", "price", "commission")),
+    "accounts": Table(("ts", "symbol"), ("price", "units", "cash", "equity", "since_entry")),
+    "totals": Table(("ts",), ("cash", "equity", "engine_equity", "headroom")),
+    "notices": Table(("number",), ("ts", "kind", "symbol", "text")),
+}
+"""All that an undisturbed run and a resumed one write alike; `runs`, beside them, says which process wrote when."""
+
+
+class Journal:
+    """Reads and, unless `read_only`, writes one run's journal.
+
+    Parameters
+    ----------
+    path : path
+        The file; made where it is missing and may be written.
+    read_only : bool
+        Readers take no lock and never disturb the run.
+
+    Raises
+    ------
+    JournalError
+        If another process writes it, or it is of another version.
+    FileNotFoundError
+        If there is none to read.
+    """
+
+    def __init__(self, path: str | Path, read_only: bool = False) -> None:
+        self.path = Path(path)
+        self._lock: int | None = None
+        if read_only:
+            if not self.path.is_file():
+                raise FileNotFoundError(f"there is no journal at {self.path}; flag-trl simulate and paper write one")
+            self._open(f"{self.path.resolve().as_uri()}?mode=ro")
+        else:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            self._open(self.path.resolve().as_uri())
+            self._create()
+        self._numbers: dict[str, int] = {}
+        self._check()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _open(self, uri: str) -> None:
+        self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+        self._db.row_factory = sqlite3.Row
+
+    def _take_lock(self) -> None:
+        file = self.path.with_suffix(".lock")
+        self._lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise JournalError(f"{self.path} is being written by process {writer_of(self.path)}; stop it first") from None
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, f"{os.getpid()}\n".encode())
+
+    def _create(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("BEGIN")
+        for name, table in TABLES.items():
+            columns = ", ".join(table.all)
+            self._db.execute(
+                f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({', '.join(table.key)})) WITHOUT ROWID"
+            )
+        self._db.execute("CREATE TABLE IF NOT EXISTS runs (run INTEGER PRIMARY KEY, pid, started, ended, how)")
+        self._db.execute("COMMIT")
+
+    def begin(self, settings: Mapping[str, Any]) -> bool:
+        """Start a run, or go on with the one that has these settings; returns whether there was one.
+
+        Raises
+        ------
+        JournalError
+            If the journal holds a run with other settings, naming them.
+        """
+        given = {name: json.dumps(value) for name, value in {"version": VERSION, **settings}.items()}
+        found = {row["name"]: row["value"] for row in self.rows("settings")}
+        if found and found != given:
+            other = sorted(name for name in given.keys() | found.keys() if given.get(name) != found.get(name))
+            told = "; ".join(f"{name} {found.get(name, 'missing')} there, {given.get(name, 'missing')} here" for name in other)
+            raise JournalError(f"{self.path} holds another run: {told[:600]}. Give another --output_dir, or remove it")
+        self.transaction()
+        for name, value in given.items():
+            self.put("settings", {"name": name, "value": value})
+        started = self._db.execute("SELECT COUNT(*) FROM runs").fetchone()[0] > 0
+        self._db.execute("INSERT INTO runs (pid, started) VALUES (?, datetime('now'))", (os.getpid(),))
+        self.commit()
+        return started
+
+    def ended(self, how: str) -> None:
+        """Note how this process left the run."""
+        self._db.execute(
+            "UPDATE runs SET ended = datetime('now'), how = ? WHERE run = (SELECT MAX(run) FROM runs)", (how,)
+        )
+
+    def transaction(self) -> None:
+        """Begin one, unless one is open."""
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """What was put is kept, whatever happens to the process."""
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
+
+    def put(self, name: str, row: Mapping[str, Any]) -> bool:
+        """Add a row, or hold it against the one that is there; returns whether it is new.
+
+        Raises
+        ------
+        JournalError
+            If a row of this key says something else.
+        """
+        table = TABLES[name]
+        self.transaction()
+        marks = ", ".join("?" * len(table.all))
+        values = [row.get(column) for column in table.all]
+        added = self._db.execute(
+            f"INSERT INTO {name} ({', '.join(table.all)}) VALUES ({marks}) ON CONFLICT DO NOTHING", values
+        ).rowcount
+        if added:
+            return True
+        found = self.get(name, **{column: row[column] for column in table.key})
+        assert found is not None
+        for column in table.columns:
+            if found[column] != row.get(column):
+                key = ", ".join(str(row[part]) for part in table.key)
+                raise JournalError(
+                    f"{self.path}, {name} {key}: {column} was {found[column]!r} and now comes out as "
+                    f"{row.get(column)!r}; the data, the policy or the program have changed since"
+                )
+        return False
+
+    def append(self, name: str, row: Mapping[str, Any]) -> None:
+        """`put` with the next ``number``, within the row's `id` where the table has one."""
+        prefix = f"{name}/{row['id']}" if "id" in TABLES[name].key else name
+        number = self._numbers[prefix] = self._numbers.get(prefix, -1) + 1
+        self.put(name, {**row, "number": number})
+
+    def put_many(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add rows that are all new; those of a run that goes on are left as they are."""
+        table = TABLES[name]
+        marks = ", ".join("?" * len(table.all))
+        self.transaction()
+        self._db.executemany(
+            f"INSERT INTO {name} ({', '.join(table.all)}) VALUES ({marks}) ON CONFLICT DO NOTHING",
+            ([row.get(column) for column in table.all] for row in rows),
+        )
+
+    def get(self, name: str, /, **key: Any) -> sqlite3.Row | None:
+        """The row of a key."""
+        where = " AND ".join(f"{column} = ?" for column in key)
+        found: sqlite3.Row | None = self._db.execute(f"SELECT * FROM {name} WHERE {where}", tuple(key.values())).fetchone()
+        return found
+
+    def rows(self, name: str, /, where: str = "1", *values: Any, order: str | None = None) -> Iterator[sqlite3.Row]:
+        """Rows in order of their keys, or of `order`."""
+        by = order or ", ".join(TABLES[name].key)
+        yield from self._db.execute(f"SELECT * FROM {name} WHERE {where} ORDER BY {by}", values)
+
+    def setting(self, name: str) -> Any:
+        """One of the settings the run was begun with."""
+        found = self.get("settings", name=name)
+        if found is None:
+            raise JournalError(f"{self.path} names no {name}; it is no journal of a run")
+        return json.loads(found["value"])
+
+    def last_ts(self) -> int:
+        """The last moment of which anything was written; 0 in an empty journal."""
+        return int(self._db.execute("SELECT MAX(ts) FROM (SELECT MAX(ts) ts FROM bars UNION SELECT MAX(ts) FROM totals)").fetchone()[0] or 0)
+
+    def runs(self) -> list[sqlite3.Row]:
+        """The processes that wrote it, in order."""
+        return list(self._db.execute("SELECT * FROM runs ORDER BY run"))
+
+    def state(self) -> int:
+        """A number that changes when another process has committed."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def digest(self) -> str:
+        """A name for all that a resumed run must write as an undisturbed one does."""
+        content = blake2b(digest_size=16)
+        for name, table in TABLES.items():
+            for row in self.rows(name):
+                content.update(repr((name, *(row[column] for column in (*table.key, *table.columns)))).encode())
+        return content.hexdigest()
+
+    def _check(self) -> None:
+        try:
+            for name in TABLES:
+                self._db.execute(f"SELECT 1 FROM {name} LIMIT 1")
+        except sqlite3.DatabaseError as error:
+            raise JournalError(f"{self.path} is no journal of a live run ({error})") from None
+
+    def close(self) -> None:
+        """Leave the file to others."""
+        self._db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def writer_of(path: str | Path) -> int | None:
+    """The process that writes a journal; None where none does."""
+    file = Path(path).with_suffix(".lock")
+    if not file.is_file():
+        return None
+    handle = os.open(file, os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return int(os.read(handle, 32).split()[0])
+    else:
+        return None
+    finally:
+        os.close(handle)

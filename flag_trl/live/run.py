@@ -1,0 +1,322 @@
+"""A live run: a feed, an engine and a strategy, moment by moment, with a journal behind."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from nautilus_trader.model.data import Bar, BarType, CustomData, DataType, InstrumentStatus, QuoteTick
+from nautilus_trader.model.enums import MarketStatusAction
+from nautilus_trader.model.objects import Quantity
+
+from flag_trl.agent import Policy
+from flag_trl.data import MarketData
+from flag_trl.live.events import SECOND, Beat, Halt, Happening, NewsItem, PriceBar, Quote
+from flag_trl.live.exchange import DEEP, build_engine, engine_equity
+from flag_trl.live.feed import Feed
+from flag_trl.live.gate import Gate
+from flag_trl.live.journal import Journal
+from flag_trl.live.settings import LiveSettings
+from flag_trl.live.strategy import TOLD, Command, PolicyStrategy, Told
+from flag_trl.live.tape import history_rows
+
+AGREE = 1e-6
+"""Our books and the engine's own account may differ by this share of the capital, for rounded money."""
+
+
+class StopSwitch:
+    """Asked for by a signal or by `stop`; looked at between two moments."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.why = ""
+
+    def stop(self, why: str) -> None:
+        """End the run at the next moment."""
+        self.why = self.why or why
+        self._event.set()
+
+    @property
+    def set(self) -> bool:
+        """Whether somebody asked."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but not through a stop; returns whether there was one."""
+        return self._event.wait(seconds)
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Within this context SIGTERM and SIGINT stop the run in order; a second one at once."""
+
+        def handler(number: int, frame: FrameType | None) -> None:
+            if self.set:
+                raise KeyboardInterrupt
+            self.stop(f"signal {signal.Signals(number).name}")
+
+        before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, old in before.items():
+                signal.signal(number, old)
+
+
+@dataclass
+class Pace:
+    """How fast simulated time runs: `speed` seconds of it in one; None as fast as it goes."""
+
+    speed: float | None = None
+
+    def __post_init__(self) -> None:
+        self._began: tuple[float, int] | None = None
+
+    def wait(self, ts: int, switch: StopSwitch) -> None:
+        """Sleep until the moment has come."""
+        if self.speed is None:
+            return
+        if self._began is None:
+            self._began = time.monotonic(), ts
+        wall, first = self._began
+        left = wall + (ts - first) / SECOND / self.speed - time.monotonic()
+        if left > 0:
+            switch.wait(left)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes
+    ----------
+    how : str
+        ``ended`` with its feed, or ``stopped`` with the reason.
+    decisions : int
+        Asked of the policy by this process.
+    asked_s, engine_s, total_s : float
+        In the policy, in the rest of the run without pacing, and altogether.
+    equity : float
+    """
+
+    how: str
+    decisions: int
+    asked_s: float
+    engine_s: float
+    total_s: float
+    equity: float
+
+
+class LiveRun:
+    """One policy on one feed.
+
+    Parameters
+    ----------
+    policy : Policy
+    settings : LiveSettings
+    symbols : sequence of str
+        Those that are traded.
+    history : mapping of str to MarketData
+        What is known of each market before the run, of those beside the traded ones too.
+    journal : Journal
+        Begun; where it holds a part of the run already, that part is played again and must come out equal.
+    context : mapping of str to list of str, optional
+        By traded symbol, the markets beside it.
+    until : int, optional
+        Moment of the feed's last bar.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        settings: LiveSettings,
+        history: Mapping[str, MarketData],
+        journal: Journal,
+        context: Mapping[str, list[str]] | None = None,
+        until: int | None = None,
+        symbols: list[str] | None = None,
+    ) -> None:
+        self.settings, self.journal = settings, journal
+        traded = sorted(history) if symbols is None else sorted(symbols)
+        self._gate = Gate({name: float(market.close[-1]) for name, market in history.items()}, settings.limits.max_jump)
+        self.engine, self.instruments, self._liquidity = build_engine(sorted(history), settings)
+        self._bar_types = {
+            symbol: BarType.from_str(f"{instrument.id}-{_step(history[symbol])}-LAST-EXTERNAL")
+            for symbol, instrument in self.instruments.items()
+        }
+        self._traded = {symbol: self.instruments[symbol] for symbol in traded}
+        self.strategy = PolicyStrategy(
+            policy, settings, self._traded, history, context or {}, self._bar_types, journal, until
+        )
+        self.engine.add_strategy(self.strategy)
+        # Makes the source of news known to the engine.
+        self.engine.add_data([CustomData(DataType(Told), Told(0, None))], client_id=TOLD)
+        self.engine.clear_data()
+        self._engine_s = 0.0
+        self._refused = 0
+        self._now = 0
+        _write_history(journal, history)
+        self._inputs = list(journal.rows("inputs"))
+        self._played_to = journal.last_ts()
+
+    def play(
+        self,
+        feed: Feed,
+        pace: Pace | None = None,
+        switch: StopSwitch | None = None,
+        on_moment: Callable[[int], None] = lambda ts: None,
+    ) -> Outcome:
+        """Play a feed to its end, or until somebody stops it."""
+        pace, switch, began = pace or Pace(), switch or StopSwitch(), time.perf_counter()
+        resumed = False
+        how = "ended"
+        for moment in feed.moments():
+            ts = moment[0].ts
+            self._repeat_inputs(before=ts)
+            if ts > self._played_to:
+                if not resumed and self.strategy.stopped is not None and self._stopped_by_hand():
+                    self._command("resume", "the run goes on")
+                resumed = True
+                pace.wait(ts, switch)
+                if switch.set:
+                    break
+            self._moment(moment)
+            on_moment(ts)
+        if switch.set:
+            self._command("stop", switch.why)
+            self._beat()
+            how = "stopped"
+        self._beat()
+        self.journal.commit()
+        total = time.perf_counter() - began
+        strategy = self.strategy
+        if strategy.stopped is not None:
+            how = f"stopped: {strategy.stopped}"
+        return Outcome(how, strategy.decisions, strategy.asked_s, self._engine_s, total, strategy.books.total)
+
+    def close(self) -> None:
+        """Let go of the engine."""
+        self.engine.dispose()
+
+    def _moment(self, happenings: list[Happening]) -> None:
+        """Everything of one moment through the engine, then the account, then into the journal."""
+        sound: list[Any] = []
+        bars = False
+        for happening in happenings:
+            why = self._gate.refusal(happening)
+            if why is not None:
+                self._refuse(happening, why)
+                continue
+            if isinstance(happening, NewsItem):
+                self.journal.append("news", _news_row(happening))
+            bars |= isinstance(happening, PriceBar)
+            sound += self._translated(happening)
+        self._through_engine(sound)
+        if bars:
+            self._total(happenings[0].ts)
+        self.journal.commit()
+
+    def _through_engine(self, data: list[Any]) -> None:
+        if not data:
+            return
+        began, asked = time.perf_counter(), self.strategy.asked_s
+        self.engine.add_data(data, client_id=TOLD, validate=False, sort=False)
+        self.engine.run(streaming=True)
+        self.engine.clear_data()
+        self._now = max(self._now, data[0].ts_init)
+        self._engine_s += time.perf_counter() - began - (self.strategy.asked_s - asked)
+
+    def _translated(self, happening: Happening) -> list[Any]:
+        """As the engine's own data."""
+        if isinstance(happening, NewsItem):
+            return [CustomData(DataType(Told), Told(happening.ts, happening))]
+        if isinstance(happening, Beat):
+            return [CustomData(DataType(Told), Told(happening.ts, None))]
+        instrument = self.instruments[happening.symbol]
+        if isinstance(happening, Halt):
+            action = MarketStatusAction.HALT if happening.halted else MarketStatusAction.TRADING
+            return [InstrumentStatus(instrument.id, action, happening.ts, happening.ts)]
+        if isinstance(happening, Quote):
+            return self._quotes(happening)
+        prices = [happening.open, happening.high, happening.low]
+        made = [instrument.make_price(happening.close if price is None else price) for price in prices]
+        close = instrument.make_price(happening.close)
+        high, low = max(made[0], made[1], close), min(made[0], made[2], close)
+        volume = Quantity(happening.volume or 0.0, 0)
+        return [Bar(self._bar_types[happening.symbol], made[0], high, low, close, volume, happening.ts, happening.ts)]
+
+    def _quotes(self, quote: Quote) -> list[QuoteTick]:
+        """The price, and where the exchange has no market at this moment, an empty book behind it."""
+        instrument = self.instruments[quote.symbol]
+        price = instrument.make_price(quote.price)
+        has_market = self._liquidity.quoted(quote.symbol, quote.ts, quote.size)
+        sizes = [Quantity(DEEP, 0)] if has_market else [Quantity(DEEP, 0), Quantity(0, 0)]
+        return [QuoteTick(instrument.id, price, price, size, size, quote.ts, quote.ts) for size in sizes]
+
+    def _total(self, ts: int) -> None:
+        """The account as a whole, in our books and in the engine's own, which must agree."""
+        strategy = self.strategy
+        strategy.marked(ts)
+        books = strategy.books
+        prices = {symbol: books.price(symbol) for symbol in self._traded}
+        engines = engine_equity(self.engine, self._traded, prices)
+        row = {"ts": ts, "cash": float(books.state.cash.sum()), "equity": books.total, "engine_equity": engines}
+        self.journal.put("totals", {**row, "headroom": json.dumps(strategy.guard.headroom)})
+        rounded = (1 + strategy.fills) * 10.0**-self.settings.exchange.money_digits
+        allowed = AGREE * self.settings.capital + rounded
+        if abs(engines - books.total) > allowed and strategy.stopped is None:
+            strategy.stop_trading(f"our books say {books.total:.4f}, the engine's account {engines:.4f}")
+
+    def _refuse(self, happening: Happening, why: str) -> None:
+        symbol = getattr(happening, "symbol", "")
+        row = {"ts": self._now, "kind": "refused", "symbol": symbol, "text": f"{type(happening).__name__}: {why}"}
+        self.journal.append("notices", row)
+
+    # The operator.
+
+    def _command(self, what: str, why: str) -> None:
+        """A word of the operator, kept before it is obeyed so that a run that goes on obeys it again."""
+        ts = self._now + 1
+        self.journal.append("inputs", {"ts": ts, "what": what, "why": why})
+        self.journal.commit()
+        self._obey(ts, what, why)
+
+    def _obey(self, ts: int, what: str, why: str) -> None:
+        self._through_engine([CustomData(DataType(Told), Told(ts, Command(what, why)))])
+        self.journal.commit()
+
+    def _repeat_inputs(self, before: int) -> None:
+        while self._inputs and self._inputs[0]["ts"] < before:
+            row = self._inputs.pop(0)
+            self.journal.append("inputs", {"ts": row["ts"], "what": row["what"], "why": row["why"]})
+            self._obey(row["ts"], row["what"], row["why"])
+
+    def _stopped_by_hand(self) -> bool:
+        last = list(self.journal.rows("inputs"))[-1:]
+        return bool(last) and last[0]["what"] == "stop"
+
+    def _beat(self) -> None:
+        """Let what is under way to the exchange arrive."""
+        ts = self._now + round(self.settings.exchange.latency_ms * 1e6) + 1
+        self._through_engine([CustomData(DataType(Told), Told(ts, None))])
+
+
+def _step(market: MarketData) -> str:
+    return "1-MINUTE" if market.intraday else "1-DAY"
+
+
+def _write_history(journal: Journal, history: Mapping[str, MarketData]) -> None:
+    """What was known before, once, so that the journal alone suffices to look at a decision again."""
+    for name, rows in history_rows(history).items():
+        journal.put_many(name, rows)
+    journal.commit()
+
+
+def _news_row(news: NewsItem) -> dict[str, Any]:
+    return {"symbol": news.symbol, "ts": news.ts, "kind": news.kind, "text": news.text}
+
+

@@ -1,0 +1,417 @@
+"""The policy as a NautilusTrader strategy: bars and news in, target positions out, everything into the journal."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from nautilus_trader.core.data import Data
+from nautilus_trader.model.data import Bar, BarType, DataType, InstrumentStatus, QuoteTick
+from nautilus_trader.model.enums import MarketStatusAction, OrderSide, TimeInForce
+from nautilus_trader.model.events import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderDenied,
+    OrderEvent,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+)
+from nautilus_trader.model.identifiers import ClientId, ClientOrderId
+from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.objects import Quantity
+from nautilus_trader.trading.config import StrategyConfig
+from nautilus_trader.trading.strategy import Strategy
+
+from flag_trl.agent import Decision, Policy
+from flag_trl.data import MarketData
+from flag_trl.live.asking import Asking, keyed_uniform, observation_hash
+from flag_trl.live.books import Books
+from flag_trl.live.events import SECOND, NewsItem, PriceBar, day_of
+from flag_trl.live.guard import Guard, Wish
+from flag_trl.live.journal import Journal, JournalError
+from flag_trl.live.settings import LiveSettings
+from flag_trl.live.tape import Tape
+
+TOLD = ClientId("TOLD")
+"""The source of what is neither price nor order: news, beats, and what the operator wants."""
+
+
+class Told(Data):
+    """A `NewsItem`, or a word of the operator, on its way through the engine."""
+
+    def __init__(self, ts: int, content: "NewsItem | Command | None") -> None:
+        self.content = content
+        self._ts = ts
+
+    @property
+    def ts_event(self) -> int:
+        """When it became known."""
+        return self._ts
+
+    @property
+    def ts_init(self) -> int:
+        """The same: the engine learns it at once."""
+        return self._ts
+
+
+@dataclass(frozen=True)
+class Command:
+    """``stop`` or ``resume``, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A decision whose order has not been sent yet."""
+
+    weight: float
+    decided_from: int
+
+
+class PolicyStrategy(Strategy):
+    """Trades what a policy decides.
+
+    Parameters
+    ----------
+    policy : Policy
+        An agent, or whatever else says what it is shown.
+    settings : LiveSettings
+    instruments : mapping of str to Instrument
+        Those that are traded, by symbol.
+    history : mapping of str to MarketData
+        What is known of each market before the run, of those beside the traded ones too.
+    context : mapping of str to sequence of str
+        By traded symbol, the markets beside it.
+    bar_types : mapping of str to BarType
+        By symbol, of every market.
+    journal : Journal
+    until : int, optional
+        Moment of the last bar, on which nothing is decided any more.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        settings: LiveSettings,
+        instruments: Mapping[str, Instrument],
+        history: Mapping[str, MarketData],
+        context: Mapping[str, Sequence[str]],
+        bar_types: Mapping[str, BarType],
+        journal: Journal,
+        until: int | None = None,
+    ) -> None:
+        super().__init__(StrategyConfig(strategy_id="POLICY", order_id_tag="000"))
+        self.settings = settings
+        self.instruments = dict(sorted(instruments.items()))
+        self.journal = journal
+        self.books = Books(list(self.instruments), settings.capital, settings.scheme)
+        self.guard = Guard(settings.limits, settings.capital)
+        self.tapes = {symbol: Tape(market) for symbol, market in history.items()}
+        self.stopped: str | None = None
+        self.decisions = self.fills = 0
+        self.asked_s = 0.0
+        self._policy, self._asking = policy, Asking(policy, settings.limits.answer_within_s)
+        self._context, self._bar_types, self._until = context, bar_types, until
+        self._symbols = {kind: symbol for symbol, kind in bar_types.items()}
+        self._since_decision = dict.fromkeys(self.instruments, settings.decide_every - 1)
+        self._due: dict[str, int] = {}
+        self._pending: dict[str, Pending] = {}
+        self._halted: set[str] = set()
+        self._failures = 0
+        self._observer: Any = None
+        self._memories: dict[str, Any] = {}
+        self._order_number = 0
+
+    # What comes in.
+
+    def on_start(self) -> None:
+        """Ask the engine for bars, prices and news."""
+        for symbol, kind in self._bar_types.items():
+            self.subscribe_bars(kind)
+            if symbol in self.instruments:
+                self.subscribe_quote_ticks(kind.instrument_id)
+                self.subscribe_instrument_status(kind.instrument_id)
+        self.subscribe_data(DataType(Told), client_id=TOLD)
+        self._observer = self._policy.observer(self._markets(), self.settings.fill)
+        memories = self._observer.memories(list(self.instruments))
+        self._memories = {} if memories is None else dict(zip(self.instruments, memories, strict=True))
+
+    def on_quote_tick(self, tick: QuoteTick) -> None:
+        """A price: decisions of the evening before become orders at the first of the day."""
+        symbol = tick.instrument_id.symbol.value
+        self.books.priced(symbol, (tick.bid_price.as_double() + tick.ask_price.as_double()) / 2)
+        pending = self._pending.get(symbol)
+        if pending is not None and symbol not in self._halted:
+            del self._pending[symbol]
+            self.guard.marked(day_of(tick.ts_event), self.books.total)
+            self._order(symbol, pending)
+
+    def on_instrument_status(self, data: InstrumentStatus) -> None:
+        """A symbol is halted, or trades again."""
+        symbol = data.instrument_id.symbol.value
+        halted = data.action in (MarketStatusAction.HALT, MarketStatusAction.PAUSE, MarketStatusAction.SUSPEND)
+        (self._halted.add if halted else self._halted.discard)(symbol)
+        self._notice("halt", symbol, "the exchange has halted it" if halted else "it trades again")
+
+    def on_data(self, data: Told) -> None:
+        """News, or a word of the operator."""
+        if isinstance(data.content, NewsItem):
+            self.tapes[data.content.symbol].add_news(data.content)
+        elif isinstance(data.content, Command):
+            if data.content.what == "stop":
+                self.stop_trading(data.content.why)
+            elif data.content.what == "resume" and self.stopped is not None:
+                self.stopped = None
+                self._notice("resume", "", data.content.why)
+
+    def on_bar(self, bar: Bar) -> None:
+        """A bar has closed: mark, cancel what is left of the bar before, and decide when all of its news is known."""
+        symbol = self._symbols[bar.bar_type]
+        prices = {name: getattr(bar, name).as_double() for name in ("open", "high", "low", "close", "volume")}
+        taken = self.tapes[symbol].add_bar(PriceBar(symbol, bar.ts_event, **prices))
+        self.journal.put("bars", {**asdict(taken), "history": 0})
+        if symbol not in self.instruments:
+            return
+        self.books.mark(symbol, taken.close)
+        if self._memories:
+            account = self.books.raw({symbol: len(self.tapes[symbol]) - 1})
+            self._look().remember(self._memories[symbol], account, np.array([self.books.equity(symbol)]), 0)
+        self._write_account(symbol, taken)
+        self.cancel_all_orders(self.instruments[symbol].id)
+        self._pending.pop(symbol, None)
+        self._since_decision[symbol] += 1
+        last = self._until is not None and taken.ts >= self._until
+        if last or self.stopped is not None or self._since_decision[symbol] < self.settings.decide_every:
+            return
+        self._since_decision[symbol] = 0
+        self._due[symbol] = taken.ts
+        self._set_alert(self.tapes[symbol].decided_at(self.settings.fill == "next_open"))
+
+    def _write_account(self, symbol: str, bar: PriceBar) -> None:
+        books = self.books
+        row = {"units": books.units(symbol), "cash": books.cash(symbol), "equity": books.equity(symbol)}
+        row["since_entry"] = float(books.raw({symbol: 0})["return_since_entry"][0])
+        self.journal.put("accounts", {"ts": bar.ts, "symbol": symbol, "price": bar.close, **row})
+
+    def _set_alert(self, moment: int) -> None:
+        """Wake up when all that a decision may use is known, once for all symbols."""
+        alert = f"decide {moment}"
+        if alert not in self.clock.timer_names:
+            self.clock.set_time_alert_ns(alert, moment + 1, self._decide_due)
+
+    # What is decided.
+
+    def _decide_due(self, event: Any) -> None:
+        due, self._due = dict(sorted(self._due.items())), {}
+        due = {symbol: ts for symbol, ts in due.items() if symbol not in self._halted}
+        if not due or self.stopped is not None:
+            return
+        for symbol, weight in self._decided(due, event.ts_event).items():
+            self._pending[symbol] = Pending(weight, due[symbol])
+        if self.settings.fill == "same_close":
+            for symbol in [name for name in due if name in self._pending]:
+                self._order(symbol, self._pending.pop(symbol))
+
+    def _decided(self, due: Mapping[str, int], now: int) -> dict[str, float]:
+        """Ask the policy, or the journal where it was asked already; target weights of those that are to trade."""
+        raw = self.books.raw({symbol: len(self.tapes[symbol]) - 1 for symbol in due})
+        observer = self._look()
+        if self._memories:
+            observations = observer.observe(raw, [self._memories[symbol] for symbol in due])
+        else:
+            observations = observer.observe(raw)
+        told = [self._known(symbol, now, observation) for symbol, observation in zip(due, observations, strict=True)]
+        if not all(told):
+            told = self._ask(list(due), now, raw, observations)
+            self.journal.commit()
+        actions = self.settings.scheme.target_weight(np.arange(len(self.settings.scheme.actions)))
+        wanted = {symbol: actions[row["action"]] for symbol, row in zip(due, told, strict=True) if row["status"] == "ok"}
+        self._judge_answer(told)
+        return {symbol: float(weight) for symbol, weight in wanted.items() if not np.isnan(weight)}
+
+    def _known(self, symbol: str, now: int, observation: Any) -> Mapping[str, Any] | None:
+        row = self.journal.get("decisions", ts=now, symbol=symbol)
+        found = None if row is None else row["observation"]
+        if found is not None and found != observation_hash(observation):
+            raise JournalError(
+                f"{self.journal.path}: the observation of {symbol} at {day_of(now)} is not the one that was decided on; "
+                "the data, the policy or the program have changed since"
+            )
+        return row
+
+    def _ask(
+        self, symbols: list[str], now: int, raw: Mapping[str, np.ndarray], observations: Sequence[Any]
+    ) -> list[Mapping[str, Any]]:
+        drawn = [keyed_uniform(self.settings.seed, symbol, now) if self.settings.sampled else None for symbol in symbols]
+        answer = self._asking.ask(observations, np.array(drawn) if self.settings.sampled else None)
+        self.asked_s += answer.took_s
+        rows = []
+        for place, (symbol, observation) in enumerate(zip(symbols, observations, strict=True)):
+            account = {key: _plain(values[place]) for key, values in raw.items() if key not in ("symbol", "bar", "legal")}
+            row = {
+                "ts": now,
+                "symbol": symbol,
+                "bar": int(raw["bar"][place]),
+                "observation": observation_hash(observation),
+                "market_text": observation.market_text,
+                "account_text": observation.account_text,
+                "account": json.dumps(account),
+                "legal": json.dumps(list(observation.legal)),
+                "uniform": drawn[place],
+                "status": answer.status,
+                "why": answer.why,
+                "took_s": answer.took_s / len(symbols),
+                **_decision_row(answer.decision, place),
+            }
+            rows.append(row)
+            self.journal.put("decisions", row)
+        self.decisions += len(symbols)
+        return rows
+
+    def _judge_answer(self, told: Sequence[Mapping[str, Any]]) -> None:
+        """Tell of answers that did not come or were none, and count the latter; too many in a row stop the run."""
+        for status, why in dict.fromkeys((row["status"], row["why"]) for row in told if row["status"] != "ok"):
+            self._notice(status, "", why)
+        self._failures = self._failures + 1 if any(row["status"] == "failed" for row in told) else 0
+        if self._failures >= self.settings.limits.max_failures:
+            self.stop_trading(f"max_failures: the policy failed {self._failures} times in a row")
+
+    def _look(self) -> Any:
+        """The observer, on what has become known so far."""
+        self._observer.follow(self._markets())
+        return self._observer
+
+    def _markets(self) -> dict[str, MarketData]:
+        found = {}
+        for symbol in self.instruments:
+            beside = tuple(self.tapes[other].market() for other in self._context.get(symbol, ()))
+            found[symbol] = self.tapes[symbol].market(beside)
+        return found
+
+    # What is ordered.
+
+    def _order(self, symbol: str, pending: Pending) -> None:
+        """Send the order that leads to a target weight, as far as the limits allow."""
+        books, settings = self.books, self.settings
+        if self.stopped is not None:
+            return
+        if self.cache.orders_open(instrument_id=self.instruments[symbol].id) or self.cache.orders_inflight(
+            instrument_id=self.instruments[symbol].id
+        ):
+            self._notice("order under way", symbol, "the last order has not ended, so no other is sent")
+            return
+        held = books.units(symbol)
+        wanted = books.wanted_units(symbol, pending.weight, settings.costs, settings.lot_size)
+        age = (self.clock.timestamp_ns() - pending.decided_from) / SECOND
+        wish = Wish(symbol, held, wanted, books.price(symbol), books.equity(symbol), age)
+        allowed, why = self.guard.judge(wish)
+        if why is not None:
+            self._notice("limit", symbol, why)
+        self._trade(symbol, allowed - held, pending.weight)
+
+    def _trade(self, symbol: str, units: float, target: float | None) -> None:
+        if round(units) == 0:
+            return
+        instrument, style, price = self.instruments[symbol], self.settings.orders, None
+        side = OrderSide.BUY if units > 0 else OrderSide.SELL
+        quantity = Quantity.from_int(abs(round(units)))
+        self._order_number += 1
+        # The same order has the same name in a run that goes on, so that it is never a second one.
+        name = ClientOrderId(f"{symbol}-{self._order_number}")
+        held = self.books.units(symbol)
+        closes = {"reduce_only": held * units < 0.0 and abs(units) <= abs(held)}
+        force = TimeInForce[style.time_in_force.upper()]
+        if style.kind == "limit" and target is not None:
+            price = instrument.make_price(
+                self.books.price(symbol) * (1.0 + (1 if units > 0 else -1) * style.limit_bps * 1e-4)
+            )
+            order = self.order_factory.limit(
+                instrument.id, side, quantity, price, time_in_force=force, client_order_id=name, **closes
+            )
+        else:
+            order = self.order_factory.market(
+                instrument.id, side, quantity, time_in_force=force, client_order_id=name, **closes
+            )
+        row = {
+            "id": name.value,
+            "ts": self.clock.timestamp_ns(),
+            "symbol": symbol,
+            "side": "buy" if units > 0 else "sell",
+            "quantity": abs(round(units)),
+            "kind": "market" if price is None else "limit",
+            "price": None if price is None else price.as_double(),
+            "time_in_force": style.time_in_force,
+            "target": target,
+        }
+        # The intention is kept before the order leaves.
+        self.journal.put("orders", row)
+        self.journal.commit()
+        self.guard.traded(units * self.books.price(symbol))
+        self.submit_order(order)
+
+    def stop_trading(self, why: str) -> None:
+        """Cancel what is open, flatten or hold, and decide nothing more."""
+        if self.stopped is not None:
+            return
+        self.stopped = why
+        self._pending.clear()
+        self._due.clear()
+        self._notice("stop", "", why)
+        for symbol, instrument in self.instruments.items():
+            self.cancel_all_orders(instrument.id)
+            if self.settings.limits.at_stop == "flatten" and symbol not in self._halted:
+                self._trade(symbol, -self.books.units(symbol), None)
+
+    # What came of it.
+
+    def on_order_event(self, event: OrderEvent) -> None:
+        """Write down what has become of an order."""
+        kinds = {
+            OrderAccepted: "accepted",
+            OrderCanceled: "canceled",
+            OrderExpired: "expired",
+            OrderRejected: "rejected",
+            OrderDenied: "denied",
+        }
+        what = kinds.get(type(event))
+        if what is None:
+            return
+        why = getattr(event, "reason", "")
+        name = event.client_order_id.value
+        self.journal.append("order_events", {"id": name, "ts": event.ts_event, "what": what, "why": str(why)})
+        if what in ("rejected", "denied"):
+            self._notice(what, event.instrument_id.symbol.value, f"{name}: {why}")
+
+    def on_order_filled(self, event: OrderFilled) -> None:
+        """Book a fill, or a part of one."""
+        symbol, name = event.instrument_id.symbol.value, event.client_order_id.value
+        quantity, price = event.last_qty.as_double(), event.last_px.as_double()
+        commission = event.commission.as_double()
+        buy = event.order_side == OrderSide.BUY
+        row = {"ts": event.ts_event, "symbol": symbol, "side": "buy" if buy else "sell", "quantity": quantity}
+        self.journal.append("fills", {"id": name, **row, "price": price, "commission": commission})
+        self.fills += 1
+        self.books.filled(symbol, quantity if buy else -quantity, price, commission)
+
+    def marked(self, ts: int) -> None:
+        """The whole account at the end of a moment with bars, after which the run may have to stop."""
+        self.guard.marked(day_of(ts), self.books.total)
+        if self.guard.broken is not None and self.stopped is None:
+            self.stop_trading(self.guard.broken)
+
+    def _notice(self, kind: str, symbol: str, text: str) -> None:
+        self.journal.append("notices", {"ts": self.clock.timestamp_ns(), "kind": kind, "symbol": symbol, "text": text})
+
+
+def _decision_row(decision: Decision | None, place: int) -> dict[str, Any]:
+    if decision is None:
+        return {"probabilities": None, "action": None}
+    return {"probabilities": json.dumps(decision.probabilities[place].tolist()), "action": int(decision.actions[place])}
+
+
+def _plain(value: Any) -> float | int:
+    return value.item()

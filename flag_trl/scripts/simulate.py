@@ -1,0 +1,164 @@
+"""Let a policy trade market data through a trading engine, one bar at a time.
+
+flag-trl simulate --policy outputs/quickstart --config recipes/live/msft.yaml
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from flag_trl.data import MarketData
+from flag_trl.scripts.live_recipe import check_live, days_of, journal_path, policy_of, read_live_recipe, settings_of
+from flag_trl.scripts.progress import progress_bar, report_console
+from flag_trl.scripts.recipe import Recipe
+
+if TYPE_CHECKING:
+    from flag_trl.live import Journal, Summary
+    from flag_trl.live.feed import Feed
+    from flag_trl.live.run import Outcome
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Play the days of a recipe; what happened is in the journal in the output folder."""
+    recipe = read_live_recipe(argv)
+    check_live()
+    from flag_trl.live.feed import ReplayFeed
+
+    days, markets = days_of(recipe), recipe.markets(unseen=True)
+    for symbol, market in markets.items():
+        market.index_range(days.start, days.end)
+        if market.source and symbol != market.symbol:
+            raise SystemExit(f"{symbol}: the data call it {market.symbol}")
+    feed = ReplayFeed.of_period(markets, days.start, days.end, recipe.trading.fill)
+    context = {symbol: [other.symbol for other in market.context] for symbol, market in markets.items()}
+    return run(recipe, feed, feed.history(), context, feed.last_bar())
+
+
+def run(
+    recipe: Recipe,
+    feed: "Feed",
+    history: Mapping[str, MarketData],
+    context: Mapping[str, list[str]],
+    until: int | None,
+    live: bool = False,
+) -> int:
+    """Run, tell how it goes, and say what came of it; 3 where a limit or the operator stopped it."""
+    from flag_trl.live import Journal, JournalError, summary
+    from flag_trl.live.run import LiveRun, Pace, StopSwitch
+    from flag_trl.live.tape import head_of
+
+    settings, console, path = settings_of(recipe), report_console(), journal_path(recipe.output)
+    if path.exists() and not recipe.extra.resume:
+        raise SystemExit(f"{path} holds a run: go on with it by --resume true, or give another --output_dir")
+    pace = Pace(speed_of(recipe.extra.speed))
+    policy, said = policy_of(recipe)
+    symbols = sorted(context)
+    heads = {symbol: head_of(market) for symbol, market in history.items()}
+    names = {"symbols": symbols, "context": dict(context), "markets": heads, "policy": said}
+    try:
+        with Journal(path) as journal:
+            begun = journal.begin({**names, **_described(recipe, settings), "live": live})
+            console.print(_introduction(recipe, symbols, begun), style="dim", highlight=False)
+            game, switch = LiveRun(policy, settings, history, journal, context, until, symbols), StopSwitch()
+            try:
+                with switch.on_signals(), _told(feed, until, recipe.extra.policy) as tell:
+                    outcome = game.play(feed, pace, switch, tell)
+            finally:
+                game.close()
+            journal.ended(outcome.how)
+            console.print(_results(summary(journal), outcome, journal), highlight=False)
+    except JournalError as error:
+        raise SystemExit(f"flag-trl: {error}") from error
+    console.print(f"[dim]flag-trl watch {recipe.output}; flag-trl replay {recipe.output}[/dim]", highlight=False)
+    return 0 if outcome.how == "ended" else 3
+
+
+def speed_of(text: str | None) -> float | None:
+    """Seconds of the market in one second; None for as fast as it goes."""
+    if text is None:
+        return None
+    try:
+        speed = float(str(text).removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed < math.inf:
+        raise SystemExit(f"speed: {text!r}; give how much faster than the market's own time, such as 60x")
+    return speed
+
+
+def _described(recipe: Recipe, settings: Any) -> dict[str, Any]:
+    """Settings for the journal: all that another run would have to have alike."""
+    scheme = settings.scheme
+    grid = getattr(scheme, "grid", None)
+    plain = {key: value for key, value in asdict(settings).items() if key not in ("scheme", "limits")}
+    return {
+        **plain,
+        "scheme": {"name": scheme.name, "actions": scheme.actions, "grid": grid},
+        "limits": asdict(settings.limits),
+        "trading": asdict(recipe.trading),
+        "data": recipe.market.data,
+        "days": [str(day) for day in recipe.extra.days],
+        "periods_per_year": recipe.market.periods_per_year,
+    }
+
+
+def _introduction(recipe: Recipe, symbols: Sequence[str], begun: bool) -> str:
+    args, rules = recipe.extra, recipe.rules()
+    bars = "every bar" if args.decide_every == 1 else f"every {args.decide_every} bars"
+    order = args.order_kind + (f" {args.limit_bps:+g} bp" if args.order_kind == "limit" else "")
+    lines = [
+        f"{args.policy} trades {', '.join(symbols)}, {' to '.join(str(day) for day in args.days) or 'live'}: "
+        f"{rules.scheme.name}, decided {bars}, fills at {rules.fill.replace('_', ' ')}, {order} orders "
+        f"({args.time_in_force}), lots of {rules.lot_size:g}",
+        f"commission {rules.costs.commission_bps:g} bp, slippage {rules.costs.slippage_bps:g} bp, latency "
+        f"{args.latency_ms:g} ms, "
+        + ("any size" if not args.participation else f"at most {args.participation:.0%} of a bar's volume")
+        + f", {args.reject_rate:.1%} of moments without a market; {'drawn' if args.sampled else 'greedy'} actions, "
+        f"seed {recipe.training.seed}",
+        *recipe.market.notes,
+    ]
+    if begun:
+        lines.append(f"goes on with {journal_path(recipe.output)}: what is in it is played again and must come out equal")
+    return "\n".join(lines)
+
+
+@contextmanager
+def _told(feed: "Feed", until: int | None, title: str) -> Iterator[Any]:
+    """Progress by simulated time."""
+    first: list[int] = []
+    with progress_bar(title) as bar:
+
+        def tell(ts: int) -> None:
+            first.append(ts) if not first else None
+            if until is not None:
+                bar(max(ts - first[0], 0), max(until - first[0], 1))
+
+        yield tell
+
+
+def _results(found: "Summary", outcome: "Outcome", journal: "Journal") -> str:
+    low, high = found.sharpe_interval
+    own = outcome.total_s - outcome.asked_s
+    lines = [
+        f"{outcome.how}: equity {outcome.equity:,.2f} after {found.bars} bars, {found.cumulative:+.1f} %, Sharpe "
+        f"{found.sharpe:.2f} (95 %: {low:.2f} to {high:.2f}), drawdown {found.drawdown:.1f} %, bars won "
+        f"{found.win_rate:.0f} % ({found.win_rate_interval[0]:.0f} to {found.win_rate_interval[1]:.0f})",
+        f"{found.orders} orders, {found.fills} fills, {found.rejected} rejected, commission {found.commission:,.2f}; "
+        f"turnover {found.turnover:.0f} % a year, exposure {found.exposure:.0f} %",
+    ]
+    told = [("feed items not believed", found.refused), ("orders cut or stopped by limits", found.limited)]
+    lines += [f"{count} {what}" for what, count in told if count]
+    if outcome.decisions:
+        rate = outcome.decisions / outcome.total_s
+        lines.append(
+            f"{outcome.decisions} decisions in {outcome.total_s:.1f} s, {rate:.1f} a second; the policy took "
+            f"{outcome.asked_s / outcome.total_s:.0%} of it, the engine and its books {outcome.engine_s / outcome.total_s:.0%}, "
+            f"the journal and the feed {(own - outcome.engine_s) / outcome.total_s:.0%}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
