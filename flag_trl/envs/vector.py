@@ -109,7 +109,9 @@ class TradingVectorEnv(VectorEnv[Arrays, np.ndarray, np.ndarray]):
         if drawdown_penalty < 0.0:
             raise ValueError(f"drawdown_penalty is {drawdown_penalty}; it cannot be negative")
         if not 0.0 <= lot_size < np.inf:
-            raise ValueError(f"lot_size is {lot_size}; give the units of a lot, such as 1, or 0 for fractions of a unit")
+            raise ValueError(
+                f"lot_size is {lot_size}; give the units of a lot, such as 1, or 0 for fractions of a unit"
+            )
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}; the environment needs at least one account")
         self.num_envs = num_envs

@@ -63,6 +63,12 @@ class Books:
         held = float(self.state.units[place])
         return float(self.state.cash[place]) + (held * float(self.prices[place]) if held else 0.0)
 
+    def since_entry(self, symbol: str) -> float:
+        """Return since the position was opened, costs of the opening included; 0 while flat."""
+        place = self._place[symbol]
+        held = self.state.units[place] != 0.0
+        return self.equity(symbol) / float(self.state.entry_equity[place]) - 1.0 if held else 0.0
+
     @property
     def total(self) -> float:
         """Equity of all parts."""

@@ -1,9 +1,11 @@
 """NautilusTrader's simulated exchange, set up as a recipe says."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from hashlib import blake2b
 
+from nautilus_trader.accounting.factory import AccountFactory
 from nautilus_trader.backtest.config import BacktestEngineConfig
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.models import FillModel, LatencyModel, MakerTakerFeeModel
@@ -11,7 +13,7 @@ from nautilus_trader.common.config import LoggingConfig
 from nautilus_trader.model.book import OrderBook
 from nautilus_trader.model.currencies import USD
 from nautilus_trader.model.data import BookOrder
-from nautilus_trader.model.enums import AccountType, BookType, CurrencyType, OmsType, OrderSide
+from nautilus_trader.model.enums import AccountType, BookType, CurrencyType, LiquiditySide, OmsType, OrderSide
 from nautilus_trader.model.identifiers import InstrumentId, Symbol, TraderId, Venue
 from nautilus_trader.model.instruments import Equity, Instrument
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
@@ -47,8 +49,10 @@ class Liquidity(FillModel):
 
     def get_orderbook_for_fill_simulation(
         self, instrument: Instrument, order: Order, best_bid: Price, best_ask: Price
-    ) -> OrderBook:
-        """The book that an order meets."""
+    ) -> OrderBook | None:
+        """The book that an order meets; one that waits is the engine's own matter: it fills at its price."""
+        if order.liquidity_side == LiquiditySide.MAKER:
+            return None
         symbol = instrument.id.symbol.value
         book = OrderBook(instrument_id=instrument.id, book_type=BookType.L2_MBP)
         if not self._open(symbol):
@@ -72,7 +76,9 @@ class Liquidity(FillModel):
         return int.from_bytes(blake2b(content, digest_size=8).digest()) / 2**64 >= rate
 
 
-def build_engine(symbols: Sequence[str], settings: LiveSettings) -> tuple[BacktestEngine, dict[str, Instrument], Liquidity]:
+def build_engine(
+    symbols: Sequence[str], settings: LiveSettings
+) -> tuple[BacktestEngine, dict[str, Instrument], Liquidity]:
     """An engine with one exchange, one account and an instrument for each symbol.
 
     An account that never sells short is a cash account, which refuses to; others are margin accounts without leverage.
@@ -87,6 +93,10 @@ def build_engine(symbols: Sequence[str], settings: LiveSettings) -> tuple[Backte
     shorts = min(settings.scheme.positions) < 0
     liquidity = Liquidity(settings.costs.slippage, exchange)
     latency = round(exchange.latency_ms * 1e6)
+    # An order may meet a higher price than it was sized by. The engine would end over it; the books tell of it. The
+    # register is the whole process's, and takes a name once.
+    with suppress(KeyError):
+        AccountFactory.register_cash_borrowing(VENUE.value)
     engine.add_venue(
         venue=VENUE,
         oms_type=OmsType.NETTING,
@@ -121,7 +131,7 @@ def _equity(symbol: str, settings: LiveSettings, money: Currency) -> Equity:
         currency=money,
         price_precision=digits,
         price_increment=Price(10.0**-digits, digits),
-        lot_size=Quantity.from_int(settings.lot_size),
+        lot_size=Quantity.from_int(int(settings.lot_size)),
         maker_fee=fee,
         taker_fee=fee,
         ts_event=0,
@@ -140,5 +150,7 @@ def engine_equity(engine: BacktestEngine, instruments: Mapping[str, Instrument],
             if account.type == AccountType.CASH:
                 total += position * prices[symbol]
             else:
-                total += float(portfolio.unrealized_pnl(instrument.id, Price(prices[symbol], instrument.price_precision)))
+                total += float(
+                    portfolio.unrealized_pnl(instrument.id, Price(prices[symbol], instrument.price_precision))
+                )
     return total

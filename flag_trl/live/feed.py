@@ -1,7 +1,7 @@
 """Where a run's happenings come from: market data played again, or any source of bars and news as they arrive."""
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
@@ -92,22 +92,13 @@ class ReplayFeed:
         return iter(sorted(happenings, key=lambda happening: happening.ts))
 
 
-@dataclass(frozen=True)
-class BarFeed:
-    """Bars and news from anywhere, such as a venue; see `ReplayFeed` for what becomes of a bar."""
-
-    source: Callable[[], Iterable[PriceBar | NewsItem]]
-
-    def moments(self) -> Iterator[list[Happening]]:
-        """As they arrive; the moment of a bar ends when it has come."""
-        for happening in self.source():
-            if isinstance(happening, PriceBar):
-                for quote in quotes_of(happening, opening=True)[:-1]:
-                    yield [quote]
-                yield [quotes_of(happening, opening=True)[-1], happening]
-                yield [Beat(happening.ts + 1)]
-            else:
-                yield [happening]
+def moments_of(bar: PriceBar) -> Iterator[list[Happening]]:
+    """A bar that has come from somewhere as the moments it is made of; see `ReplayFeed`."""
+    *earlier, close = quotes_of(bar, opening=True)
+    for quote in earlier:
+        yield [quote]
+    yield [close, bar]
+    yield [Beat(bar.ts + 1)]
 
 
 def quotes_of(bar: PriceBar, opening: bool) -> list[Quote]:
@@ -133,7 +124,9 @@ def before(market: MarketData, start: np.datetime64, after_close: bool) -> Marke
     """A market as it was known at the decision of the last bar before `start`."""
     first = int(np.searchsorted(market.dates, start, side="left"))
     if not first:
-        raise ValueError(f"{market.symbol}: its first bar is the run's; start later, so that there is a past to look at")
+        raise ValueError(
+            f"{market.symbol}: its first bar is the run's; start later, so that there is a past to look at"
+        )
     view = market.as_of(first - 1, after_close=after_close)
     return MarketData(
         market.symbol,
@@ -167,7 +160,9 @@ def _session(market: MarketData) -> int:
 
 
 def _bars(market: MarketData, start: np.datetime64, end: np.datetime64) -> tuple[int, int]:
-    return int(np.searchsorted(market.dates, start, side="left")), int(np.searchsorted(market.dates, end, side="right"))
+    return int(np.searchsorted(market.dates, start, side="left")), int(
+        np.searchsorted(market.dates, end, side="right")
+    )
 
 
 def _order(happening: Happening) -> tuple[int, str]:

@@ -19,8 +19,8 @@ class Gate:
     last_closes : dict of str to float
         The last close of each symbol before the run.
     max_jump : float
-        Change of a price, as a fraction, beyond which it is not believed. The symbol is then looked at again only when
-        its price comes back: after a split nothing trades until somebody has put the prices onto one scale.
+        Change of a price, as a fraction, beyond which it is not believed. Such a symbol rests until its price comes
+        back: after a split nothing trades until somebody has put the prices onto one scale.
     """
 
     def __init__(self, last_closes: dict[str, float], max_jump: float) -> None:
@@ -28,8 +28,6 @@ class Gate:
         self._max_jump = max_jump
         self._now = 0
         self._bars: dict[str, int] = {}
-        self.suspended: set[str] = set()
-        self.halted: set[str] = set()
 
     def refusal(self, happening: Happening) -> str | None:
         """Why it is not believed; None for what is, which is then remembered."""
@@ -43,10 +41,7 @@ class Gate:
             return f"nobody asked for {happening.symbol}"
         if happening.ts < self._now:
             return "the clock ran backwards"
-        if isinstance(happening, (Beat, NewsItem)):
-            return None
-        if isinstance(happening, Halt):
-            (self.halted.add if happening.halted else self.halted.discard)(happening.symbol)
+        if isinstance(happening, (Beat, NewsItem, Halt)):
             return None
         if isinstance(happening, Quote):
             return self._unsound_price(happening.symbol, "price", happening.price)
@@ -63,12 +58,11 @@ class Gate:
         given = [price for price in prices.values() if price is not None]
         above = bar.high is not None and bar.high * (1.0 + ROUNDING) < max(given)
         if above or bar.low is not None and bar.low * (1.0 - ROUNDING) > min(given):
-            return f"low {bar.low:g} and high {bar.high:g} do not enclose open and close"
+            return f"low {bar.low} and high {bar.high} do not enclose open and close"
         if bar.volume is not None and not 0.0 <= bar.volume <= HIGHEST_VOLUME:
             return f"volume is {bar.volume}"
         self._bars[bar.symbol] = bar.ts
         self._closes[bar.symbol] = bar.close
-        self.suspended.discard(bar.symbol)
         return None
 
     def _unsound_price(self, symbol: str, name: str, price: float) -> str | None:
@@ -76,6 +70,5 @@ class Gate:
             return f"{name} is {price}"
         last = self._closes[symbol]
         if abs(price / last - 1.0) > self._max_jump:
-            self.suspended.add(symbol)
             return f"{name} {price:g} is {price / last - 1.0:+.0%} from the last close, {last:g}"
         return None

@@ -127,7 +127,9 @@ class Guard:
     def broken(self) -> str | None:
         """Why the run must stop; None where it need not."""
         if self.drawdown >= self.limits.max_drawdown:
-            return f"max_drawdown: {self.drawdown:.2%} below the highest equity, {self.limits.max_drawdown:.2%} allowed"
+            return (
+                f"max_drawdown: {self.drawdown:.2%} below the highest equity, {self.limits.max_drawdown:.2%} allowed"
+            )
         return None
 
     @property

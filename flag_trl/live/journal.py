@@ -19,6 +19,10 @@ JOURNAL_FILE = "journal.sqlite"
 VERSION = "1"
 
 
+Row = dict[str, Any]
+"""A row by its columns."""
+
+
 class JournalError(Exception):
     """The journal is another run's, in use, or does not agree with what is being written."""
 
@@ -43,7 +47,7 @@ TABLES = {
     "bars": Table(("symbol", "ts"), ("open", "high", "low", "close", "volume", "history")),
     "news": Table(("symbol", "ts", "number"), ("kind", "text")),
     "inputs": Table(("number",), ("ts", "what", "why")),
-    "feed": Table(("number",), ("ts", "kind", "content")),
+    "feed": Table(("number",), ("ts", "content")),
     # What was decided and done.
     "decisions": Table(
         ("ts", "symbol"),
@@ -99,12 +103,14 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self.close()
 
     def _open(self, uri: str) -> None:
         self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
-        self._db.row_factory = sqlite3.Row
+        self._db.row_factory = _as_dict
 
     def _take_lock(self) -> None:
         file = self.path.with_suffix(".lock")
@@ -113,7 +119,9 @@ class Journal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._lock)
-            raise JournalError(f"{self.path} is being written by process {writer_of(self.path)}; stop it first") from None
+            raise JournalError(
+                f"{self.path} is being written by process {writer_of(self.path)}; stop it first"
+            ) from None
         os.ftruncate(self._lock, 0)
         os.write(self._lock, f"{os.getpid()}\n".encode())
 
@@ -141,12 +149,14 @@ class Journal:
         found = {row["name"]: row["value"] for row in self.rows("settings")}
         if found and found != given:
             other = sorted(name for name in given.keys() | found.keys() if given.get(name) != found.get(name))
-            told = "; ".join(f"{name} {found.get(name, 'missing')} there, {given.get(name, 'missing')} here" for name in other)
+            told = "; ".join(
+                f"{name} {found.get(name, 'missing')} there, {given.get(name, 'missing')} here" for name in other
+            )
             raise JournalError(f"{self.path} holds another run: {told[:600]}. Give another --output_dir, or remove it")
         self.transaction()
         for name, value in given.items():
             self.put("settings", {"name": name, "value": value})
-        started = self._db.execute("SELECT COUNT(*) FROM runs").fetchone()[0] > 0
+        started = self._number("SELECT COUNT(*) FROM runs") > 0
         self._db.execute("INSERT INTO runs (pid, started) VALUES (?, datetime('now'))", (os.getpid(),))
         self.commit()
         return started
@@ -211,13 +221,13 @@ class Journal:
             ([row.get(column) for column in table.all] for row in rows),
         )
 
-    def get(self, name: str, /, **key: Any) -> sqlite3.Row | None:
+    def get(self, name: str, /, **key: Any) -> Row | None:
         """The row of a key."""
         where = " AND ".join(f"{column} = ?" for column in key)
-        found: sqlite3.Row | None = self._db.execute(f"SELECT * FROM {name} WHERE {where}", tuple(key.values())).fetchone()
+        found: Row | None = self._db.execute(f"SELECT * FROM {name} WHERE {where}", tuple(key.values())).fetchone()
         return found
 
-    def rows(self, name: str, /, where: str = "1", *values: Any, order: str | None = None) -> Iterator[sqlite3.Row]:
+    def rows(self, name: str, /, where: str = "1", *values: Any, order: str | None = None) -> Iterator[Row]:
         """Rows in order of their keys, or of `order`."""
         by = order or ", ".join(TABLES[name].key)
         yield from self._db.execute(f"SELECT * FROM {name} WHERE {where} ORDER BY {by}", values)
@@ -231,15 +241,16 @@ class Journal:
 
     def last_ts(self) -> int:
         """The last moment of which anything was written; 0 in an empty journal."""
-        return int(self._db.execute("SELECT MAX(ts) FROM (SELECT MAX(ts) ts FROM bars UNION SELECT MAX(ts) FROM totals)").fetchone()[0] or 0)
+        found = self._number("SELECT MAX(ts) FROM (SELECT MAX(ts) ts FROM bars UNION SELECT MAX(ts) FROM totals)")
+        return int(found or 0)
 
-    def runs(self) -> list[sqlite3.Row]:
+    def runs(self) -> list[Row]:
         """The processes that wrote it, in order."""
         return list(self._db.execute("SELECT * FROM runs ORDER BY run"))
 
     def state(self) -> int:
         """A number that changes when another process has committed."""
-        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        return int(self._number("PRAGMA data_version"))
 
     def digest(self) -> str:
         """A name for all that a resumed run must write as an undisturbed one does."""
@@ -248,6 +259,11 @@ class Journal:
             for row in self.rows(name):
                 content.update(repr((name, *(row[column] for column in (*table.key, *table.columns)))).encode())
         return content.hexdigest()
+
+    def _number(self, query: str) -> Any:
+        """The one value of a query."""
+        (value,) = self._db.execute(query).fetchone().values()
+        return value
 
     def _check(self) -> None:
         try:
@@ -262,6 +278,10 @@ class Journal:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _as_dict(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
+    return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
 
 
 def writer_of(path: str | Path) -> int | None:

@@ -13,7 +13,7 @@ from flag_trl.accounts import PositionScheme, position_scheme
 from flag_trl.agent import Policy
 from flag_trl.data import MarketData
 from flag_trl.live.asking import keyed_uniform, observation_hash
-from flag_trl.live.journal import Journal, JournalError
+from flag_trl.live.journal import Journal, JournalError, Row
 from flag_trl.live.tape import market_of
 
 TOLERANCE = 1e-5
@@ -94,9 +94,7 @@ def replay(
     return result
 
 
-def _compare(
-    journal: Journal, policy: Policy, rows: list[Mapping[str, Any]], observations: list[Any], result: Replayed
-) -> None:
+def _compare(journal: Journal, policy: Policy, rows: list[Row], observations: list[Any], result: Replayed) -> None:
     for row, observation in zip(rows, observations, strict=True):
         if observation_hash(observation) != row["observation"]:
             result.differences.append(f"{_place(row)}: the observation is another one")
@@ -166,7 +164,7 @@ class Past:
             found[symbol] = replace(market, context=beside) if beside else market
         return {symbol: found[symbol] for symbol in self.symbols}
 
-    def raw(self, rows: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    def raw(self, rows: list[Row]) -> dict[str, np.ndarray]:
         """The accounts that decided, as the observer takes them."""
         accounts = [json.loads(row["account"]) for row in rows]
         raw = {name: np.array([account[name] for account in accounts]) for name in accounts[0]}
@@ -184,16 +182,16 @@ class _Accounts:
     """Rows of the accounts in order of time, each given once."""
 
     def __init__(self, journal: Journal) -> None:
-        self._rows: Iterator[Mapping[str, Any]] = journal.rows("accounts")
+        self._rows: Iterator[Row] = journal.rows("accounts")
         self._next = next(self._rows, None)
 
-    def until(self, now: int) -> Iterator[Mapping[str, Any]]:
+    def until(self, now: int) -> Iterator[Row]:
         while self._next is not None and self._next["ts"] <= now:
             yield self._next
             self._next = next(self._rows, None)
 
 
-def _remember(observer: Any, memory: Any, past: Past, row: Mapping[str, Any]) -> None:
+def _remember(observer: Any, memory: Any, past: Past, row: Row) -> None:
     raw = {
         "symbol": np.array([past.symbols.index(row["symbol"])]),
         "bar": np.array([past.bar(row["symbol"], row["ts"])]),
@@ -207,5 +205,5 @@ def _scheme(said: Mapping[str, Any]) -> tuple[str, tuple[float, ...] | None]:
     return said["name"], None if said["grid"] is None else tuple(said["grid"])
 
 
-def _place(row: Mapping[str, Any]) -> str:
+def _place(row: Row) -> str:
     return f"{np.datetime64(row['ts'], 'ns').astype('datetime64[m]')} {row['symbol']}"

@@ -29,6 +29,10 @@ AGREE = 1e-6
 """Our books and the engine's own account may differ by this share of the capital, for rounded money."""
 
 
+ARRIVALS = 4
+"""How often a stop waits for the exchange: for an order on its way, for one that closes its position, and for parts."""
+
+
 class StopSwitch:
     """Asked for by a signal or by `stop`; looked at between two moments."""
 
@@ -142,7 +146,9 @@ class LiveRun:
     ) -> None:
         self.settings, self.journal = settings, journal
         traded = sorted(history) if symbols is None else sorted(symbols)
-        self._gate = Gate({name: float(market.close[-1]) for name, market in history.items()}, settings.limits.max_jump)
+        self._gate = Gate(
+            {name: float(market.close[-1]) for name, market in history.items()}, settings.limits.max_jump
+        )
         self.engine, self.instruments, self._liquidity = build_engine(sorted(history), settings)
         self._bar_types = {
             symbol: BarType.from_str(f"{instrument.id}-{_step(history[symbol])}-LAST-EXTERNAL")
@@ -177,7 +183,7 @@ class LiveRun:
         for moment in feed.moments():
             ts = moment[0].ts
             self._repeat_inputs(before=ts)
-            if ts > self._played_to:
+            if ts > self._played_to and not self._inputs:
                 if not resumed and self.strategy.stopped is not None and self._stopped_by_hand():
                     self._command("resume", "the run goes on")
                 resumed = True
@@ -188,10 +194,9 @@ class LiveRun:
             on_moment(ts)
         if switch.set:
             self._command("stop", switch.why)
+        else:
             self._beat()
-            how = "stopped"
-        self._beat()
-        self.journal.commit()
+            self.journal.commit()
         total = time.perf_counter() - began
         strategy = self.strategy
         if strategy.stopped is not None:
@@ -287,6 +292,10 @@ class LiveRun:
 
     def _obey(self, ts: int, what: str, why: str) -> None:
         self._through_engine([CustomData(DataType(Told), Told(ts, Command(what, why)))])
+        for _ in range(ARRIVALS if what == "stop" else 0):
+            if not any(map(self.strategy.under_way, self._traded)):
+                break
+            self._beat()
         self.journal.commit()
 
     def _repeat_inputs(self, before: int) -> None:
@@ -318,5 +327,3 @@ def _write_history(journal: Journal, history: Mapping[str, MarketData]) -> None:
 
 def _news_row(news: NewsItem) -> dict[str, Any]:
     return {"symbol": news.symbol, "ts": news.ts, "kind": news.kind, "text": news.text}
-
-

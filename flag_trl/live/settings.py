@@ -135,8 +135,8 @@ class LiveSettings:
         What the exchange charges and orders are sized by; a borrowing fee is not charged by it.
     capital : float
         Money at the start, an equal part for each symbol.
-    lot_size : int
-        Units of a lot.
+    lot_size : float
+        Units of a lot, a whole number.
     decide_every : int
         Bars from one decision on a symbol to the next: 1 each bar, 5 each week of daily bars.
     sampled : bool
@@ -150,7 +150,7 @@ class LiveSettings:
     fill: FillAt = "next_open"
     costs: Costs = Costs()
     capital: float = 100_000.0
-    lot_size: int = 1
+    lot_size: float = 1.0
     decide_every: int = 1
     sampled: bool = False
     seed: int = 0

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from flag_trl.live.asking import Asking, keyed_uniform, observation_hash
 from flag_trl.live.books import Books
 from flag_trl.live.events import SECOND, NewsItem, PriceBar, day_of
 from flag_trl.live.guard import Guard, Wish
-from flag_trl.live.journal import Journal, JournalError
+from flag_trl.live.journal import Journal, JournalError, Row
 from flag_trl.live.settings import LiveSettings
 from flag_trl.live.tape import Tape
 
@@ -173,7 +173,7 @@ class PolicyStrategy(Strategy):
         symbol = self._symbols[bar.bar_type]
         prices = {name: getattr(bar, name).as_double() for name in ("open", "high", "low", "close", "volume")}
         taken = self.tapes[symbol].add_bar(PriceBar(symbol, bar.ts_event, **prices))
-        self.journal.put("bars", {**asdict(taken), "history": 0})
+        self.journal.put("bars", {**vars(taken), "history": 0})
         if symbol not in self.instruments:
             return
         self.books.mark(symbol, taken.close)
@@ -194,7 +194,7 @@ class PolicyStrategy(Strategy):
     def _write_account(self, symbol: str, bar: PriceBar) -> None:
         books = self.books
         row = {"units": books.units(symbol), "cash": books.cash(symbol), "equity": books.equity(symbol)}
-        row["since_entry"] = float(books.raw({symbol: 0})["return_since_entry"][0])
+        row["since_entry"] = books.since_entry(symbol)
         self.journal.put("accounts", {"ts": bar.ts, "symbol": symbol, "price": bar.close, **row})
 
     def _set_alert(self, moment: int) -> None:
@@ -224,34 +224,41 @@ class PolicyStrategy(Strategy):
             observations = observer.observe(raw, [self._memories[symbol] for symbol in due])
         else:
             observations = observer.observe(raw)
-        told = [self._known(symbol, now, observation) for symbol, observation in zip(due, observations, strict=True)]
-        if not all(told):
+        kept = [self._known(symbol, now, observation) for symbol, observation in zip(due, observations, strict=True)]
+        told = [row for row in kept if row is not None]
+        if len(told) < len(due):
             told = self._ask(list(due), now, raw, observations)
             self.journal.commit()
         actions = self.settings.scheme.target_weight(np.arange(len(self.settings.scheme.actions)))
-        wanted = {symbol: actions[row["action"]] for symbol, row in zip(due, told, strict=True) if row["status"] == "ok"}
+        wanted = {
+            symbol: actions[row["action"]] for symbol, row in zip(due, told, strict=True) if row["status"] == "ok"
+        }
         self._judge_answer(told)
         return {symbol: float(weight) for symbol, weight in wanted.items() if not np.isnan(weight)}
 
-    def _known(self, symbol: str, now: int, observation: Any) -> Mapping[str, Any] | None:
+    def _known(self, symbol: str, now: int, observation: Any) -> Row | None:
         row = self.journal.get("decisions", ts=now, symbol=symbol)
         found = None if row is None else row["observation"]
         if found is not None and found != observation_hash(observation):
             raise JournalError(
-                f"{self.journal.path}: the observation of {symbol} at {day_of(now)} is not the one that was decided on; "
+                f"{self.journal.path}: the observation of {symbol} at {day_of(now)} is not the one decided on; "
                 "the data, the policy or the program have changed since"
             )
         return row
 
     def _ask(
         self, symbols: list[str], now: int, raw: Mapping[str, np.ndarray], observations: Sequence[Any]
-    ) -> list[Mapping[str, Any]]:
-        drawn = [keyed_uniform(self.settings.seed, symbol, now) if self.settings.sampled else None for symbol in symbols]
+    ) -> list[Row]:
+        drawn = [
+            keyed_uniform(self.settings.seed, symbol, now) if self.settings.sampled else None for symbol in symbols
+        ]
         answer = self._asking.ask(observations, np.array(drawn) if self.settings.sampled else None)
         self.asked_s += answer.took_s
         rows = []
         for place, (symbol, observation) in enumerate(zip(symbols, observations, strict=True)):
-            account = {key: _plain(values[place]) for key, values in raw.items() if key not in ("symbol", "bar", "legal")}
+            account = {
+                key: _plain(values[place]) for key, values in raw.items() if key not in ("symbol", "bar", "legal")
+            }
             row = {
                 "ts": now,
                 "symbol": symbol,
@@ -272,7 +279,7 @@ class PolicyStrategy(Strategy):
         self.decisions += len(symbols)
         return rows
 
-    def _judge_answer(self, told: Sequence[Mapping[str, Any]]) -> None:
+    def _judge_answer(self, told: Sequence[Row]) -> None:
         """Tell of answers that did not come or were none, and count the latter; too many in a row stop the run."""
         for status, why in dict.fromkeys((row["status"], row["why"]) for row in told if row["status"] != "ok"):
             self._notice(status, "", why)
@@ -299,9 +306,7 @@ class PolicyStrategy(Strategy):
         books, settings = self.books, self.settings
         if self.stopped is not None:
             return
-        if self.cache.orders_open(instrument_id=self.instruments[symbol].id) or self.cache.orders_inflight(
-            instrument_id=self.instruments[symbol].id
-        ):
+        if self.under_way(symbol):
             self._notice("order under way", symbol, "the last order has not ended, so no other is sent")
             return
         held = books.units(symbol)
@@ -363,8 +368,23 @@ class PolicyStrategy(Strategy):
         self._notice("stop", "", why)
         for symbol, instrument in self.instruments.items():
             self.cancel_all_orders(instrument.id)
-            if self.settings.limits.at_stop == "flatten" and symbol not in self._halted:
-                self._trade(symbol, -self.books.units(symbol), None)
+            self._flatten(symbol)
+
+    def _flatten(self, symbol: str) -> None:
+        """Close what a stopped run holds, if it is to; after what is on its way to the exchange has ended there."""
+        if self.stopped is None or self.settings.limits.at_stop != "flatten" or self.under_way(symbol):
+            return
+        if symbol in self._halted and self.books.units(symbol):
+            self._notice("halt", symbol, "it is halted, so its position stays")
+        else:
+            self._trade(symbol, -self.books.units(symbol), None)
+
+    def under_way(self, symbol: str) -> bool:
+        """Whether an order of a symbol has not ended yet."""
+        instrument = self.instruments[symbol].id
+        return bool(
+            self.cache.orders_open(instrument_id=instrument) or self.cache.orders_inflight(instrument_id=instrument)
+        )
 
     # What came of it.
 
@@ -385,6 +405,8 @@ class PolicyStrategy(Strategy):
         self.journal.append("order_events", {"id": name, "ts": event.ts_event, "what": what, "why": str(why)})
         if what in ("rejected", "denied"):
             self._notice(what, event.instrument_id.symbol.value, f"{name}: {why}")
+        elif what != "accepted":
+            self._flatten(event.instrument_id.symbol.value)
 
     def on_order_filled(self, event: OrderFilled) -> None:
         """Book a fill, or a part of one."""
@@ -396,6 +418,10 @@ class PolicyStrategy(Strategy):
         self.journal.append("fills", {"id": name, **row, "price": price, "commission": commission})
         self.fills += 1
         self.books.filled(symbol, quantity if buy else -quantity, price, commission)
+        if buy and self.books.units(symbol) > 0 and self.books.cash(symbol) < -0.005 * self.settings.capital:
+            overdrawn = -self.books.cash(symbol)
+            self._notice("overdrawn", symbol, f"{name}: the price had moved on, {overdrawn:,.2f} more than there was")
+        self._flatten(symbol)
 
     def marked(self, ts: int) -> None:
         """The whole account at the end of a moment with bars, after which the run may have to stop."""
@@ -410,7 +436,10 @@ class PolicyStrategy(Strategy):
 def _decision_row(decision: Decision | None, place: int) -> dict[str, Any]:
     if decision is None:
         return {"probabilities": None, "action": None}
-    return {"probabilities": json.dumps(decision.probabilities[place].tolist()), "action": int(decision.actions[place])}
+    return {
+        "probabilities": json.dumps(decision.probabilities[place].tolist()),
+        "action": int(decision.actions[place]),
+    }
 
 
 def _plain(value: Any) -> float | int:

@@ -1,4 +1,4 @@
-"""What has become known of one symbol so far, growing bar by bar into the `MarketData` that observations are made of."""
+"""What has become known of a symbol so far, growing bar by bar into the `MarketData` that observations are made of."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ class Tape:
             if values is not None:
                 self._columns[name] = np.append(values, getattr(bar, name))
         self._market = None
-        unknown = {name: None for name, values in self._columns.items() if values is None}
+        unknown: dict[str, Any] = {name: None for name, values in self._columns.items() if values is None}
         return replace(bar, **unknown)
 
     def add_news(self, news: NewsItem) -> None:
@@ -55,7 +55,7 @@ class Tape:
     def market(self, context: tuple[MarketData, ...] = ()) -> MarketData:
         """All of it; nothing else is known to it, so nothing later can be looked at."""
         if self._market is None or self._market.context != context:
-            known = {"dates": self._dates, "close": self._closes, **self._columns}
+            known: dict[str, Any] = {"dates": self._dates, "close": self._closes, **self._columns}
             self._market = replace(self._like, texts=tuple(self._texts), context=context, **known)
         return self._market
 
@@ -76,9 +76,11 @@ def history_rows(history: Mapping[str, MarketData]) -> dict[str, list[dict[str, 
     bars, news = [], []
     for symbol, market in history.items():
         closes = market.dates.astype("datetime64[s]") + market.decided_after(False)
-        columns = {name: _listed(getattr(market, name)) or [None] * len(market) for name in COLUMNS}
+        columns: dict[str, list[Any]] = {
+            name: _listed(getattr(market, name)) or [None] * len(market) for name in COLUMNS
+        }
         for bar, (moment, close) in enumerate(zip(closes, market.close.tolist(), strict=True)):
-            row = {name: values[bar] for name, values in columns.items()}
+            row: dict[str, Any] = {name: values[bar] for name, values in columns.items()}
             bars.append({"symbol": symbol, "ts": nanoseconds(moment), "close": close, "history": 1, **row})
         for number, text in enumerate(market.texts, -len(market.texts)):
             row = {"kind": text.kind, "text": text.text, "number": number}
@@ -92,16 +94,15 @@ def market_of(
     """A market from the journal's rows; what is not known of all bars is left out."""
     moments = [moment_of(row["ts"]).astype("datetime64[s]") for row in bars]
     dates = moments if head["intraday"] else [day_of(row["ts"]) for row in bars]
-    columns = {name: [row[name] for row in bars] for name in COLUMNS}
+    values = {name: [row[name] for row in bars] for name in COLUMNS}
+    columns: dict[str, Any] = {name: None if None in found else np.array(found) for name, found in values.items()}
     return MarketData(
         symbol,
         np.array(dates),
         np.array([row["close"] for row in bars]),
-        **{name: None if None in values else np.array(values) for name, values in columns.items()},
+        **columns,
         texts=tuple(DatedText(row["kind"], row["text"], moment_of(row["ts"])) for row in news),
-        events=tuple(
-            Event(name, np.datetime64(date), np.datetime64(known)) for name, date, known in head["events"]
-        ),
+        events=tuple(Event(name, np.datetime64(date), np.datetime64(known)) for name, date, known in head["events"]),
         periods_per_year=head["periods_per_year"],
         session_close=np.timedelta64(head["session_close_s"], "s"),
     )

@@ -109,7 +109,7 @@ def settings_of(recipe: Recipe) -> "LiveSettings":
             fill=rules.fill,
             costs=rules.costs,
             capital=args.capital,
-            lot_size=int(rules.lot_size) if rules.lot_size == int(rules.lot_size) else rules.lot_size,
+            lot_size=rules.lot_size,
             decide_every=args.decide_every,
             sampled=args.sampled,
             seed=recipe.training.seed,

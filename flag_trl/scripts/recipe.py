@@ -345,10 +345,10 @@ class Recipe:
         rules = self.rules()
         costs = rules.costs
         close = "closed" if rules.close_at_end else "left open"
-        lots = f", lots of {rules.lot_size:g}" if rules.lot_size else ""
+        close += f", lots of {rules.lot_size:g}" if rules.lot_size else ""
         return [
             f"{rules.scheme.name}, fills at {rules.fill.replace('_', ' ')}, commission {costs.commission_bps:g} bp, "
-            f"slippage {costs.slippage_bps:g} bp, borrowing {costs.borrow_rate:.1%} a year, last position {close}{lots}",
+            f"slippage {costs.slippage_bps:g} bp, borrowing {costs.borrow_rate:.1%} a year, last position {close}",
             f"greedy actions; account text: {agent.observation.account_text}{_reflecting(agent)}; news known "
             f"{self.market.text_known.replace('_', ' ')}, filings {self.market.filings_known.replace('_', ' ')}; "
             f"risk-free rate 0; {self.market.periods_per_year} days a year; seed {self.training.seed}",

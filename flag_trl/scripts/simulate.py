@@ -4,7 +4,7 @@ flag-trl simulate --policy outputs/quickstart --config recipes/live/msft.yaml
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from flag_trl.scripts.recipe import Recipe
 if TYPE_CHECKING:
     from flag_trl.live import Journal, Summary
     from flag_trl.live.feed import Feed
-    from flag_trl.live.run import Outcome
+    from flag_trl.live.run import Outcome, StopSwitch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,18 +33,26 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise SystemExit(f"{symbol}: the data call it {market.symbol}")
     feed = ReplayFeed.of_period(markets, days.start, days.end, recipe.trading.fill)
     context = {symbol: [other.symbol for other in market.context] for symbol, market in markets.items()}
-    return run(recipe, feed, feed.history(), context, feed.last_bar())
+    return run(recipe, lambda journal, switch: feed, feed.history(), context, feed.last_bar())
 
 
 def run(
     recipe: Recipe,
-    feed: "Feed",
+    feed_of: "Callable[[Journal, StopSwitch], Feed]",
     history: Mapping[str, MarketData],
     context: Mapping[str, list[str]],
     until: int | None,
-    live: bool = False,
 ) -> int:
-    """Run, tell how it goes, and say what came of it; 3 where a limit or the operator stopped it."""
+    """Run, tell how it goes, and say what came of it; 3 where a limit or the operator stopped it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    feed_of : callable
+        Gives the feed, once there are a journal to keep it in and a switch that ends it.
+    history, context, until
+        As in `LiveRun`.
+    """
     from flag_trl.live import Journal, JournalError, summary
     from flag_trl.live.run import LiveRun, Pace, StopSwitch
     from flag_trl.live.tape import head_of
@@ -59,12 +67,12 @@ def run(
     names = {"symbols": symbols, "context": dict(context), "markets": heads, "policy": said}
     try:
         with Journal(path) as journal:
-            begun = journal.begin({**names, **_described(recipe, settings), "live": live})
+            begun = journal.begin({**names, **_described(recipe, settings), "venue": recipe.extra.venue})
             console.print(_introduction(recipe, symbols, begun), style="dim", highlight=False)
             game, switch = LiveRun(policy, settings, history, journal, context, until, symbols), StopSwitch()
             try:
-                with switch.on_signals(), _told(feed, until, recipe.extra.policy) as tell:
-                    outcome = game.play(feed, pace, switch, tell)
+                with switch.on_signals(), _told(until, recipe.extra.policy) as tell:
+                    outcome = game.play(feed_of(journal, switch), pace, switch, tell)
             finally:
                 game.close()
             journal.ended(outcome.how)
@@ -120,27 +128,28 @@ def _introduction(recipe: Recipe, symbols: Sequence[str], begun: bool) -> str:
         *recipe.market.notes,
     ]
     if begun:
-        lines.append(f"goes on with {journal_path(recipe.output)}: what is in it is played again and must come out equal")
+        lines.append(
+            f"goes on with {journal_path(recipe.output)}: what is in it is played again and must come out equal"
+        )
     return "\n".join(lines)
 
 
 @contextmanager
-def _told(feed: "Feed", until: int | None, title: str) -> Iterator[Any]:
-    """Progress by simulated time."""
+def _told(until: int | None, title: str) -> Iterator[Callable[[int], None]]:
+    """Progress by simulated time, where it has an end."""
     first: list[int] = []
+
+    def tell(ts: int) -> None:
+        first[:] = first or [ts]
+        if until is not None:
+            bar(min(ts, until) - first[0], max(until - first[0], 1))
+
     with progress_bar(title) as bar:
-
-        def tell(ts: int) -> None:
-            first.append(ts) if not first else None
-            if until is not None:
-                bar(max(ts - first[0], 0), max(until - first[0], 1))
-
         yield tell
 
 
 def _results(found: "Summary", outcome: "Outcome", journal: "Journal") -> str:
     low, high = found.sharpe_interval
-    own = outcome.total_s - outcome.asked_s
     lines = [
         f"{outcome.how}: equity {outcome.equity:,.2f} after {found.bars} bars, {found.cumulative:+.1f} %, Sharpe "
         f"{found.sharpe:.2f} (95 %: {low:.2f} to {high:.2f}), drawdown {found.drawdown:.1f} %, bars won "
@@ -151,11 +160,11 @@ def _results(found: "Summary", outcome: "Outcome", journal: "Journal") -> str:
     told = [("feed items not believed", found.refused), ("orders cut or stopped by limits", found.limited)]
     lines += [f"{count} {what}" for what, count in told if count]
     if outcome.decisions:
-        rate = outcome.decisions / outcome.total_s
+        asked, engine = outcome.asked_s / outcome.total_s, outcome.engine_s / outcome.total_s
         lines.append(
-            f"{outcome.decisions} decisions in {outcome.total_s:.1f} s, {rate:.1f} a second; the policy took "
-            f"{outcome.asked_s / outcome.total_s:.0%} of it, the engine and its books {outcome.engine_s / outcome.total_s:.0%}, "
-            f"the journal and the feed {(own - outcome.engine_s) / outcome.total_s:.0%}"
+            f"{outcome.decisions} decisions in {outcome.total_s:.1f} s, {outcome.decisions / outcome.total_s:.1f} a "
+            f"second; the policy took {asked:.0%} of it, engine, books and journal {engine:.0%}, the feed "
+            f"{1 - asked - engine:.0%}"
         )
     return "\n".join(lines)
 

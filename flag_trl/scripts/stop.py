@@ -12,8 +12,8 @@ from pathlib import Path
 
 from flag_trl.scripts.live_recipe import journal_path
 
-DESCRIPTION = """Sends SIGTERM to the process that writes the journal and waits until it has ended. What it did, a journal
-row says; `--resume true` goes on from there."""
+DESCRIPTION = """Sends SIGTERM to the process that writes the journal and waits until it has ended. The journal says what
+it did; `--resume true` goes on from there."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

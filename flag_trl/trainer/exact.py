@@ -57,7 +57,7 @@ def check_exact(rules: TradingRules, observation: ObservationConfig) -> None:
         )
     if rules.lot_size:
         raise ValueError(
-            f"baseline exact: with lots of {rules.lot_size:g} what is invested depends on the size of the account; use "
+            f"baseline exact: with lots of {rules.lot_size:g} what is invested depends on the account's size; use "
             "lot_size 0, or another baseline"
         )
     if observation.endless is not None:

@@ -161,9 +161,7 @@ def test_rules_make_the_environment_they_describe(market_of):
 
 def test_an_account_in_lots_keeps_the_rest_in_cash(market_of):
     market = market_of([30.0, 33.0, 36.0])
-    env = TradingVectorEnv(
-        {"AAA": market}, 1, scheme=AllIn(), fill="same_close", initial_capital=1000.0, lot_size=1.0
-    )
+    env = TradingVectorEnv({"AAA": market}, 1, scheme=AllIn(), fill="same_close", initial_capital=1000.0, lot_size=1.0)
     env.reset(options={"windows": [Window("AAA", 0, 2)]})
     *_, info = env.step(np.array([2]))
     assert info["units_traded"][0] == 33.0

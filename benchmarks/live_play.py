@@ -1,0 +1,40 @@
+"""One run through the trading engine, for the benchmarks that need some."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flag_trl.data import MarketData
+from flag_trl.live import Journal, LiveSettings
+from flag_trl.live.feed import ReplayFeed
+from flag_trl.live.run import LiveRun, Outcome
+from flag_trl.live.tape import head_of
+
+
+@contextmanager
+def played(
+    policy: Any,
+    markets: Mapping[str, MarketData],
+    settings: LiveSettings,
+    days: tuple[np.datetime64, np.datetime64],
+    folder: Path,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[tuple[Outcome, Journal]]:
+    """Play a period at full speed; how it ended, and its journal."""
+    feed = ReplayFeed.of_period(markets, *days, settings.fill)
+    history, until = feed.history(), feed.last_bar()
+    first = int(days[0].astype("datetime64[ns]").astype(np.int64))
+    heads = {symbol: head_of(market) for symbol, market in history.items()}
+    scheme = {"name": settings.scheme.name, "grid": getattr(settings.scheme, "grid", None)}
+    with Journal(folder / "journal.sqlite") as journal:
+        journal.begin(
+            {"symbols": sorted(markets), "markets": heads, "context": {}, "fill": settings.fill, "scheme": scheme}
+        )
+        run = LiveRun(policy, settings, history, journal, {}, until, sorted(markets))
+        try:
+            yield run.play(feed, on_moment=lambda ts: tell(min(ts, until) - first, until - first)), journal
+        finally:
+            run.close()

@@ -1,0 +1,144 @@
+"""A run that was killed goes on as if nothing had been, and its journal proves it."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flag_trl.accounts import Signed
+from flag_trl.live import Exchange, Journal, JournalError, Limits
+from flag_trl.live.run import StopSwitch
+from tests.conftest import REPOSITORY
+from tests.live.fault_driver import POINTS
+from tests.live.policies import EVERYTHING, Moody
+
+DRIVER = Path(__file__).with_name("fault_driver.py")
+
+
+def driven(folder: Path, points: list[str]) -> list[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, str(DRIVER), str(folder), *points]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [line for line in done.stdout.splitlines() if ": ended " in line]
+
+
+def test_killed_at_any_named_point_it_ends_with_the_journal_of_an_undisturbed_run(tmp_path):
+    lines = driven(tmp_path, list(POINTS))
+    assert lines == [f"{point}: ended -9, again 0, same, twice 0" for point in POINTS]
+
+
+def test_killed_at_twenty_random_moments_too(tmp_path):
+    random = np.random.default_rng()
+    # Until twenty fell into the run: its time is not the same each time.
+    killed: list[str] = []
+    for _ in range(4):
+        lines = driven(tmp_path / str(len(killed)), [f"{share:.3f}" for share in random.uniform(0.02, 0.9, 22)])
+        assert all(line.endswith("again 0, same, twice 0") for line in lines), lines
+        killed += [line for line in lines if "ended -9" in line]
+        if len(killed) >= 20:
+            break
+    assert len(killed) >= 20
+
+
+def test_an_undisturbed_run_played_again_asks_nothing_and_changes_nothing(game, noisy):
+    market = {"AAA": noisy()}
+    first = game(Moody(EVERYTHING), market, sampled=True)
+    first.play()
+    digest = first.journal.digest()
+    first.close()
+    policy = Moody(EVERYTHING)
+    again = game(policy, market, sampled=True)
+    outcome = again.play()
+    assert outcome.decisions == 0 and policy.seen == {}
+    assert again.journal.digest() == digest
+
+
+def test_a_changed_price_stops_the_run_that_goes_on(game, noisy):
+    market = noisy()
+    first = game(Moody(), {"AAA": market})
+    first.play()
+    first.close()
+    close = market.close.copy()
+    close[40] *= 1.001
+    again = game(Moody(), {"AAA": replace(market, close=close, high=None, low=None)})
+    with pytest.raises(JournalError, match="have changed since"):
+        again.play()
+
+
+def test_a_changed_news_item_stops_it_too(game, noisy):
+    market = noisy()
+    first = game(Moody(EVERYTHING), {"AAA": market})
+    first.play()
+    first.close()
+    later = [place for place, text in enumerate(market.texts) if text.known_at > np.datetime64(market.dates[40])]
+    texts = list(market.texts)
+    texts[later[0]] = replace(texts[later[0]], text="AAA fell.")
+    again = game(Moody(EVERYTHING), {"AAA": replace(market, texts=tuple(texts))})
+    with pytest.raises(JournalError, match="have changed since"):
+        again.play()
+
+
+@pytest.mark.parametrize("at_stop", ["flatten", "hold"])
+def test_a_run_that_was_stopped_goes_on_trading_and_a_third_one_agrees(game, noisy, at_stop):
+    market, limits = {"AAA": noisy()}, Limits(at_stop=at_stop)
+    exchange = Exchange(latency_ms=20.0, price_digits=8, money_digits=8)
+    first = game(Moody(), market, scheme=Signed(), limits=limits, exchange=exchange)
+    switch = StopSwitch()
+
+    def tell(ts: int) -> None:
+        if len(first.column("decisions", "ts")) == 12:
+            switch.stop("lunch")
+
+    assert first.play(switch=switch, on_moment=tell).how == "stopped: lunch"
+    held = first.run.strategy.books.units("AAA")
+    assert (held == 0.0) == (at_stop == "flatten")
+    first.close()
+    again = game(Moody(), market, scheme=Signed(), limits=limits, exchange=exchange)
+    assert again.play().how == "ended"
+    assert again.column("inputs", "what").tolist() == ["stop", "resume"]
+    assert len(again.column("decisions", "ts")) == 29
+    digest = again.journal.digest()
+    again.close()
+    third = game(Moody(), market, scheme=Signed(), limits=limits, exchange=exchange)
+    assert third.play().decisions == 0 and third.journal.digest() == digest
+
+
+def test_one_journal_has_one_writer_and_any_number_of_readers(game, noisy):
+    played = game(Moody(), {"AAA": noisy(n=34)})
+    with pytest.raises(JournalError, match=f"being written by process {os.getpid()}"):
+        Journal(played.journal.path)
+    played.play()
+    with Journal(played.journal.path, read_only=True) as one, Journal(played.journal.path, read_only=True) as two:
+        assert one.digest() == two.digest() == played.journal.digest()
+
+
+def test_a_journal_of_other_settings_is_not_gone_on_with(tmp_path):
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.begin({"seed": 0, "fill": "next_open"})
+    with Journal(tmp_path / "journal.sqlite") as journal, pytest.raises(JournalError, match="seed 0 there, 1 here"):
+        journal.begin({"seed": 1, "fill": "next_open"})
+
+
+def test_what_is_no_journal_is_named(tmp_path):
+    (tmp_path / "journal.sqlite").write_text("no database, but long enough to look like one " * 20)
+    with pytest.raises(JournalError, match="no journal of a live run"):
+        Journal(tmp_path / "journal.sqlite", read_only=True)
+    with pytest.raises(FileNotFoundError, match="flag-trl simulate"):
+        Journal(tmp_path / "none.sqlite", read_only=True)
+
+
+def test_a_row_is_written_once_and_a_second_truth_is_refused(tmp_path):
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        row = {"ts": 5, "symbol": "AAA", "price": 1.0, "units": 2.0, "cash": 3.0, "equity": 5.0, "since_entry": 0.0}
+        assert journal.put("accounts", row) and not journal.put("accounts", row)
+        with pytest.raises(JournalError, match="accounts 5, AAA: cash was 3.0 and now comes out as 4.0"):
+            journal.put("accounts", {**row, "cash": 4.0})
+        assert (
+            not journal.put("decisions", {"ts": 5, "symbol": "AAA", "took_s": 1.0})
+            or journal.put("decisions", {"ts": 5, "symbol": "AAA", "took_s": 2.0}) is False
+        )

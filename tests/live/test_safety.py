@@ -1,0 +1,380 @@
+"""Each limit, tripped; and bad data, on which nothing is traded and by which nothing is lost."""
+
+import math
+import os
+import signal
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flag_trl.accounts import AllIn, Signed
+from flag_trl.data import MarketData
+from flag_trl.live import Exchange, Limits
+from flag_trl.live.events import Beat, Halt, PriceBar, Quote
+from flag_trl.live.gate import Gate
+from flag_trl.live.guard import Guard, Wish
+from flag_trl.live.run import Pace, StopSwitch
+from tests.live.conftest import FINE, Listed
+from tests.live.policies import Broken, Fixed, Moody, Slow
+from tests.live.test_exchange import BUY, HOLD, SELL, bars
+
+DAY_NS = 86_400_000_000_000
+CLOSE_NS = 16 * 3_600_000_000_000
+START = np.datetime64("2020-01-02", "ns").astype(int)
+
+
+def wish(held=0.0, wanted=10.0, price=10.0, equity=100.0, age_s=0.0) -> Wish:
+    return Wish("AAA", held, wanted, price, equity, age_s)
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked", "units", "named"),
+    [
+        (Limits(max_position=0.5), wish(), 0.0, "max_position"),
+        (Limits(max_position=0.5), wish(held=8.0, wanted=6.0), 6.0, None),
+        (Limits(max_order=0.5), wish(), 0.0, "max_order"),
+        (Limits(max_order=0.5), wish(held=-4.0, wanted=4.0), 0.0, "max_order"),
+        (Limits(max_order=0.5), wish(held=10.0, wanted=0.0), 0.0, None),
+        (Limits(max_turnover=0.5), wish(), 0.0, "max_turnover"),
+        (Limits(max_age_s=60.0), wish(age_s=61.0), 0.0, "max_age_s"),
+        (Limits(max_age_s=60.0), wish(held=10.0, wanted=0.0, age_s=61.0), 10.0, "max_age_s"),
+        (Limits(), wish(equity=-5.0), 0.0, "equity"),
+        (Limits(), wish(), 10.0, None),
+    ],
+)
+def test_a_wish_is_granted_cut_or_refused_by_the_limit_that_is_named(limits, asked, units, named):
+    allowed, why = Guard(limits, 100.0).judge(asked)
+    assert allowed == units
+    assert (why is None) == (named is None) and (named or "") in (why or "")
+
+
+def test_after_a_days_loss_nothing_is_added_until_the_next_day():
+    guard = Guard(Limits(max_loss=0.05), 100.0)
+    guard.marked("monday", 100.0)
+    guard.marked("tuesday", 94.0)
+    assert guard.judge(wish())[0] == 0.0
+    assert guard.judge(wish(held=10.0, wanted=5.0))[0] == 5.0
+    assert guard.judge(wish(held=10.0, wanted=-10.0))[0] == 0.0
+    guard.new_day("wednesday")
+    assert guard.judge(wish())[0] == 10.0
+
+
+def test_turnover_is_counted_by_the_day():
+    guard = Guard(Limits(max_turnover=1.0), 100.0)
+    guard.marked("monday", 100.0)
+    guard.traded(-60.0)
+    assert "max_turnover" in guard.judge(wish(wanted=5.0))[1]
+    assert guard.headroom["max_turnover"] == (0.6, 1.0)
+    guard.new_day("tuesday")
+    assert guard.judge(wish(wanted=5.0))[1] is None
+
+
+def test_limits_that_mean_nothing_are_refused():
+    with pytest.raises(ValueError, match="max_loss: -1"):
+        Limits(max_loss=-1)
+    with pytest.raises(ValueError, match="max_drawdown: nan"):
+        Limits(max_drawdown=math.nan)
+    with pytest.raises(ValueError, match="choose one of flatten, hold"):
+        Limits(at_stop="panic")
+
+
+# In a run.
+
+
+@pytest.mark.parametrize(
+    ("limits", "named"),
+    [
+        (Limits(max_position=0.4), "max_position"),
+        (Limits(max_order=0.4), "max_order"),
+        (Limits(max_turnover=0.4), "max_turnover"),
+        (Limits(max_age_s=0.0), "max_age_s"),
+    ],
+)
+def test_an_order_beyond_a_limit_is_not_sent(game, limits, named):
+    played = game(Fixed([BUY]), {"AAA": bars([100.0] * 5)}, 1, limits=limits)
+    played.play()
+    assert played.column("orders", "id").tolist() == []
+    assert all(named in text for text in played.notices("limit")) and len(played.notices("limit")) == 3
+
+
+def test_a_days_loss_stops_what_adds_and_the_next_day_it_may(game):
+    market = bars([100, 100, 90, 90, 90, 90])
+    played = game(Fixed([BUY, SELL, BUY, HOLD]), {"AAA": market}, 1, scheme=Signed(), limits=Limits(max_loss=0.05))
+    played.play()
+    # From long to short is cut to flat on the day of the loss.
+    assert played.column("accounts", "units").tolist() == [0.0, 1000.0, 0.0, 1000.0, 0.0]
+    assert "max_loss" in played.notices("limit")[0]
+
+
+@pytest.mark.parametrize("at_stop", ["flatten", "hold"])
+def test_a_drawdown_stops_the_run(game, at_stop):
+    market = bars([100, 100, 100, 80, 80, 80])
+    limits = Limits(max_drawdown=0.15, at_stop=at_stop)
+    played = game(Fixed([BUY, HOLD]), {"AAA": market}, 1, limits=limits)
+    assert "max_drawdown" in played.play().how
+    assert played.column("accounts", "units").tolist()[-1] == (0.0 if at_stop == "flatten" else 1000.0)
+    assert len(played.column("decisions", "ts")) == 2
+
+
+def test_a_late_answer_lets_the_bar_pass_and_the_next_one_counts(game, noisy):
+    limits = Limits(answer_within_s=0.25, max_failures=1)
+    played = game(Slow(0.7, on=[2]), {"AAA": noisy(n=38)}, limits=limits)
+    played.play(pace=Pace(speed=86_400 / 0.5))
+    status = played.column("decisions", "status").tolist()
+    assert status[:2] == ["ok", "late"] and "ok" in status[2:]
+    late = [row for row in played.journal.rows("decisions") if row["status"] == "late"]
+    assert all(row["probabilities"] is None and row["action"] is None for row in late)
+    ordered = set(played.column("orders", "ts").tolist())
+    assert not ordered & {row["ts"] for row in late}
+    assert "no answer within 0.25 s" in played.notices("late")[0]
+
+
+def test_a_policy_that_never_answers_does_not_hold_the_run_up(game, noisy):
+    silent = Slow(3600.0, on=[1])
+    played = game(silent, {"AAA": noisy(n=40)}, limits=Limits(answer_within_s=0.05))
+    assert played.play().how == "ended"
+    assert set(played.column("decisions", "status")) == {"late"} and silent.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("nan", "not numbers"),
+        ("raise", "RuntimeError: out of memory"),
+        ("illegal", "cannot execute"),
+        ("sum", "do not sum to one"),
+    ],
+)
+def test_an_answer_that_is_none_lets_the_bar_pass(game, noisy, how, why):
+    played = game(Broken([2, 3, 5], how), {"AAA": noisy(n=40)})
+    assert played.play().how == "ended"
+    status = played.column("decisions", "status").tolist()
+    assert [place for place, word in enumerate(status, 1) if word == "failed"] == [2, 3, 5]
+    assert all(why in text for text in played.notices("failed"))
+    failed = {row["ts"] for row in played.journal.rows("decisions") if row["status"] == "failed"}
+    assert not failed & set(played.column("orders", "ts").tolist())
+
+
+def test_three_failures_in_a_row_stop_the_run_and_flatten(game, noisy):
+    played = game(Broken([4, 5, 6]), {"AAA": noisy(n=60)}, limits=Limits(at_stop="flatten"))
+    assert "max_failures: the policy failed 3 times in a row" in played.play().how
+    assert len(played.column("decisions", "ts")) == 6
+    assert played.column("accounts", "units").tolist()[-1] == 0.0
+
+
+# The operator.
+
+
+@pytest.mark.parametrize("at_stop", ["flatten", "hold"])
+def test_a_signal_stops_in_order(game, at_stop):
+    market = bars([100.0] * 400)
+    played = game(Fixed([BUY, HOLD]), {"AAA": market}, 1, limits=Limits(at_stop=at_stop))
+    switch = StopSwitch()
+
+    def tell(ts: int) -> None:
+        if len(played.column("fills", "id")) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with switch.on_signals():
+        outcome = played.play(switch=switch, on_moment=tell)
+    assert outcome.how == "stopped: signal SIGTERM"
+    assert played.run.strategy.books.units("AAA") == (0.0 if at_stop == "flatten" else 1000.0)
+    assert played.column("inputs", "what").tolist() == ["stop"]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_open_orders_are_cancelled_by_a_stop(game):
+    from flag_trl.live import Orders
+
+    market = bars([100.0] * 5, open=[100.0] * 5, high=[100.0] * 5, low=[100.0] * 5)
+    played = game(Fixed([BUY]), {"AAA": market}, 1, fill="next_open", orders=Orders("limit", limit_bps=-500))
+    switch = StopSwitch()
+
+    def tell(ts: int) -> None:
+        if "accepted" in played.column("order_events", "what"):
+            switch.stop("enough")
+
+    played.play(switch=switch, on_moment=tell)
+    assert played.column("order_events", "what").tolist() == ["accepted", "canceled"]
+    assert played.run.engine.cache.orders_open() == []
+
+
+def test_a_stop_wakes_a_run_that_waits_for_its_clock(game):
+    played = game(Moody(), {"AAA": bars([100.0] * 5)}, 1)
+    switch = StopSwitch()
+    threading.Timer(0.3, switch.stop, ["enough"]).start()
+    assert played.play(pace=Pace(speed=1.0), switch=switch).how == "stopped: enough"
+
+
+# Bad data.
+
+
+@pytest.mark.parametrize(
+    ("happening", "why"),
+    [
+        (PriceBar("AAA", 5, math.nan), "close is nan"),
+        (PriceBar("AAA", 5, 0.0), "close is 0.0"),
+        (PriceBar("AAA", 5, -3.0), "close is -3.0"),
+        (PriceBar("AAA", 5, math.inf), "close is inf"),
+        (PriceBar("AAA", 5, 1e12), "close is 1"),
+        (PriceBar("AAA", 5, 50.0), "-50% from the last close"),
+        (PriceBar("AAA", 5, 100.0, open=200.0), "open 200 is"),
+        (PriceBar("AAA", 5, 100.0, high=99.0), "do not enclose"),
+        (PriceBar("AAA", 5, 100.0, volume=-1.0), "volume is -1.0"),
+        (PriceBar("AAA", 5, 100.0, volume=math.nan), "volume is nan"),
+        (PriceBar("BBB", 5, 100.0), "nobody asked for BBB"),
+        (Quote("AAA", 5, math.nan), "price is nan"),
+        (PriceBar("AAA", 1, 100.0), "the clock ran backwards"),
+        (Beat(1), "the clock ran backwards"),
+    ],
+)
+def test_what_is_not_believed_is_named(happening, why):
+    gate = Gate({"AAA": 100.0}, max_jump=0.4)
+    assert gate.refusal(PriceBar("AAA", 2, 100.0)) is None
+    assert why in gate.refusal(happening)
+    assert gate.refusal(PriceBar("AAA", 6, 101.0)) is None
+
+
+def test_a_second_bar_of_a_moment_is_not_believed():
+    gate = Gate({"AAA": 100.0}, max_jump=0.4)
+    assert gate.refusal(PriceBar("AAA", 2, 100.0)) is None
+    assert gate.refusal(PriceBar("AAA", 2, 100.0)) == "there was a bar of this moment already"
+
+
+def test_after_a_split_the_symbol_rests_at_its_last_price(game):
+    market = bars([100.0] * 4 + [25.0] * 4)
+    other = replace(bars([50.0] * 8), symbol="BBB")
+    played = game(Fixed([BUY, HOLD]), {"AAA": market, "BBB": other}, 1, limits=Limits(max_jump=0.4))
+    played.play()
+    np.testing.assert_allclose(played.column("totals", "equity"), 100_000.0)
+    assert len(played.notices("refused")) == 8 and "-75% from the last close" in played.notices("refused")[0]
+    assert played.run.strategy.books.units("AAA") == 500.0
+    assert set(played.column("orders", "symbol")) == {"AAA", "BBB"} and len(played.column("orders", "id")) == 2
+
+
+def test_a_halted_symbol_is_not_traded_until_it_trades_again(game):
+    dates = np.datetime64("2020-01-01") + np.arange(8)
+    market = MarketData("AAA", dates, np.full(8, 100.0))
+    played = game(Moody(), {"AAA": market}, 1)
+    moments, halts = list(played.feed.moments()), {2: True, 5: False}
+    fed = []
+    for place, moment in enumerate(moments):
+        ts = moment[0].ts
+        fed += [[Halt("AAA", ts, halts[place])]] if place in halts else []
+        fed.append(moment)
+    played.play(Listed(fed))
+    begun, ended = moments[2][0].ts, moments[5][0].ts
+    assert all(not begun <= ts < ended for ts in played.column("decisions", "ts"))
+    assert len(played.column("decisions", "ts")) > 2 and "the exchange has halted it" in played.notices("halt")[0]
+
+
+PRICES = st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -1.0, 1e-12, 1e12, 1e300, 12.5, 400.0])
+SPOILS = st.lists(
+    st.tuples(
+        st.integers(0, 39), st.sampled_from(["price", "gap", "twice", "late", "volume", "halt", "split"]), PRICES
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spoils=SPOILS, seed=st.integers(0, 5))
+def test_whatever_the_feed_does_nothing_is_traded_on_bad_data_and_nothing_is_lost(
+    noisy, tmp_path_factory, spoils, seed
+):
+    from flag_trl.live import LiveSettings
+    from tests.live.conftest import Game
+
+    market = noisy("AAA", n=70, seed=seed)
+    chosen = LiveSettings(scheme=Signed(), fill="same_close", exchange=FINE, limits=Limits(max_jump=0.4))
+    played = Game(Moody(), {"AAA": market}, tmp_path_factory.mktemp("fuzz"), 30, chosen)
+    try:
+        moments = _spoilt(list(played.feed.moments()), spoils)
+        assert played.play(Listed(moments)).how == "ended"
+        closes = {row["ts"]: row["close"] for row in played.journal.rows("bars", "history = 0")}
+        true = dict(zip(market.dates.astype("datetime64[ns]").astype(int) + CLOSE_NS, market.close, strict=True))
+        prices = np.array(sorted(closes.values()))
+        assert np.isfinite(prices).all() and (prices > 0).all()
+        cash, units = 100_000.0, 0.0
+        for row in played.journal.rows("fills", order="ts"):
+            # Every fill is at the close of a bar that was believed, a nanosecond after it.
+            assert row["price"] == pytest.approx(closes[row["ts"] - 1], rel=1e-7)
+            sign = 1 if row["side"] == "buy" else -1
+            cash, units = cash - sign * row["quantity"] * row["price"], units + sign * row["quantity"]
+        books = played.run.strategy.books
+        assert books.cash("AAA") == pytest.approx(cash, rel=1e-9) and books.units("AAA") == units
+        totals = list(played.journal.rows("totals"))
+        for row in totals:
+            assert math.isfinite(row["equity"]) and row["engine_equity"] == pytest.approx(row["equity"], rel=1e-6)
+        assert all(abs(close / true[ts] - 1) < 0.5 for ts, close in closes.items() if ts in true)
+        assert not played.notices("stop")
+    finally:
+        played.close()
+
+
+def _spoilt(moments, spoils):
+    """The feed with gaps, repetitions, moments out of order, prices that are none, halts and a split."""
+    fed = [list(moment) for moment in moments]
+    bar_places = [place for place, moment in enumerate(fed) if any(isinstance(h, PriceBar) for h in moment)]
+    extra = []
+    for number, what, price in spoils:
+        place = bar_places[number % len(bar_places)]
+        moment = fed[place]
+        if what == "gap":
+            moment.clear()
+        elif what == "twice":
+            extra.append((place + 1, list(moment)))
+        elif what == "late":
+            extra.append((min(place + 5, len(fed)), list(moment)))
+        elif what == "halt":
+            extra += [(place, [Halt("AAA", moments[place][0].ts, True)])]
+            later = min(place + 6, len(moments) - 1)
+            extra += [(later, [Halt("AAA", moments[later][0].ts, False)])]
+        elif what == "split":
+            for after in range(place, len(fed)):
+                fed[after] = [_scaled(h, 0.1) for h in fed[after]]
+        else:
+            fed[place] = [_with(h, what, price) for h in moment]
+    for place, moment in sorted(extra, key=lambda item: -item[0]):
+        fed.insert(place, moment)
+    return [moment for moment in fed if moment]
+
+
+def _scaled(happening, factor):
+    if isinstance(happening, Quote):
+        return replace(happening, price=happening.price * factor)
+    if isinstance(happening, PriceBar):
+        names = ("open", "high", "low", "close")
+        return replace(happening, **{name: getattr(happening, name) * factor for name in names})
+    return happening
+
+
+def _with(happening, what, price):
+    if what == "volume" and isinstance(happening, PriceBar):
+        return replace(happening, volume=price)
+    if what == "price" and isinstance(happening, PriceBar):
+        return replace(happening, close=price)
+    if what == "price" and isinstance(happening, Quote):
+        return replace(happening, price=price)
+    return happening
+
+
+def test_the_fuzz_itself_reaches_what_it_should(noisy, game):
+    """Spoilt moments are there to be refused."""
+    played = game(Moody(), {"AAA": noisy(n=70)}, scheme=Signed(), limits=Limits(max_jump=0.4))
+    spoils = [(3, "price", math.nan), (5, "twice", 1.0), (8, "late", 1.0), (12, "price", 1e12), (30, "split", 1.0)]
+    played.play(Listed(_spoilt(list(played.feed.moments()), spoils)))
+    told = " ".join(played.notices("refused"))
+    for words in ("is nan", "already", "backwards", "1000000000000.0", "-90% from the last close"):
+        assert words in told, (words, told[:300])
+
+
+def test_an_all_in_account_with_everything_wrong_ends_as_it_began(game):
+    played = game(Moody(), {"AAA": bars([100.0] * 6)}, 1, scheme=AllIn(), exchange=Exchange(reject_rate=1.0))
+    played.play()
+    assert played.column("fills", "id").tolist() == []
+    assert set(played.column("totals", "equity")) == {100_000.0}
