@@ -2,10 +2,10 @@
 
 python -m benchmarks.live_parity --stocknet FOLDER --json outputs/live_parity.json
 
-No costs, no latency, lots of one share in both, prices and money with eight digits at the exchange. MSFT's closes of 2020
-to 2022 for `all_in` and `signed`; with --stocknet also opens, closes and tweets of four stocks in the second half of
-2015, filled at the next open. The policy is asked in the engine's run; the environment then plays with those answers, and
-stops at the first observation that the engine did not show. Takes about ten minutes on two cores.
+No costs, no latency, lots of one share in both, prices and money with eight digits at the exchange. MSFT's closes of
+2020 to 2022 for `all_in` and `signed`; with --stocknet also opens, closes and tweets of four stocks in the second half
+of 2015, filled at the next open. The policy is asked in the engine's run; the environment then plays with those
+answers, and stops at the first observation that the engine did not show. Takes about ten minutes on two cores.
 """
 
 import sys

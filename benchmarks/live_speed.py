@@ -3,8 +3,8 @@
 python -m benchmarks.live_speed --json outputs/live_speed.json
 
 Five years of daily bars of 20 stocks with a decision a week each, and a day of one-minute bars on five symbols with a
-decision a minute each; SmolLM2-135M decides, untrained, greedy. The minutes are SYNTHETIC, a random walk: they are there
-to be many. Takes about twenty minutes on two cores.
+decision a minute each; SmolLM2-135M decides, untrained, greedy. The minutes are SYNTHETIC, a random walk: they are
+there to be many. Takes about twenty minutes on two cores.
 """
 
 import sys

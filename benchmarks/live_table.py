@@ -2,8 +2,8 @@
 
 python -m benchmarks.live_table outputs/live-trained outputs/live-untrained outputs/live-hold
 
-Each argument is the output folder of a `flag-trl simulate` over the same bars at the same exchange, which is checked; the
-last is what the others are compared with. Prints a Markdown table.
+Each argument is the output folder of a `flag-trl simulate` over the same bars at the same exchange, which is checked;
+the last is what the others are compared with. Prints a Markdown table.
 """
 
 import sys
@@ -37,8 +37,8 @@ def row(folder: Path, benchmark: np.ndarray | None) -> tuple[str, dict[str, Any]
         less = f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]"
     (sharpe_low, sharpe_high), (won_low, won_high) = found.sharpe_interval, found.win_rate_interval
     line = (
-        f"| {folder.name} | {found.cumulative:.2f} | {found.sharpe:.2f} [{sharpe_low:.2f}, {sharpe_high:.2f}] | {less} | "
-        f"{found.volatility:.2f} | {found.drawdown:.2f} | {found.win_rate:.1f} [{won_low:.1f}, {won_high:.1f}] | "
+        f"| {folder.name} | {found.cumulative:.2f} | {found.sharpe:.2f} [{sharpe_low:.2f}, {sharpe_high:.2f}] | {less} "
+        f"| {found.volatility:.2f} | {found.drawdown:.2f} | {found.win_rate:.1f} [{won_low:.1f}, {won_high:.1f}] | "
         f"{found.exposure:.0f} | {found.turnover:.0f} | {found.fills} | {found.commission:,.0f} |"
     )
     return line, figures, returns

@@ -9,8 +9,9 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DS_ACCELERAT
 os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="flag-trl-tests-")
 os.environ["TRACKIO_DIR"] = os.path.join(os.environ["HF_ASSETS_CACHE"], "trackio")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -157,3 +158,16 @@ def market_folder(tiny_model, tokenizer, tmp_path_factory) -> Path:
         table = pd.DataFrame({"date": dates, "close": 100 * np.exp(np.cumsum(moves))})
         table.to_csv(folder / "data" / f"{symbol}.csv", index=False)
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; while it is open, its thread can run no event loop of its own."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("there is no Chromium here; .ci/run installs it")
+    playwright = pytest.importorskip("playwright.sync_api", reason="the browser is driven by playwright")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-quic"])
+        yield opened
+        opened.close()

@@ -1,7 +1,9 @@
-"""A trained policy on a trading engine, one bar at a time; `flag_trl.live.run` has the engine itself."""
+"""A trained policy on a trading engine, one bar at a time.
 
-from flag_trl.live.journal import JOURNAL_FILE, Journal, JournalError, writer_of
-from flag_trl.live.replay import Replayed, replay
+Here is what reads a run; `flag_trl.live.run` has the engine, `flag_trl.live.replay` decides again.
+"""
+
+from flag_trl.live.journal import JOURNAL_FILE, Journal, JournalError, journal_path, writer_of
 from flag_trl.live.settings import Exchange, Limits, LiveSettings, Orders
 from flag_trl.live.summary import Summary, summary
 
@@ -13,9 +15,8 @@ __all__ = [
     "Limits",
     "LiveSettings",
     "Orders",
-    "Replayed",
     "Summary",
-    "replay",
+    "journal_path",
     "summary",
     "writer_of",
 ]

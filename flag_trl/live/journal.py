@@ -148,11 +148,10 @@ class Journal:
         given = {name: json.dumps(value) for name, value in {"version": VERSION, **settings}.items()}
         found = {row["name"]: row["value"] for row in self.rows("settings")}
         if found and found != given:
-            other = sorted(name for name in given.keys() | found.keys() if given.get(name) != found.get(name))
             told = "; ".join(
-                f"{name} {found.get(name, 'missing')} there, {given.get(name, 'missing')} here" for name in other
+                _differences("", *({n: json.loads(v) for n, v in said.items()} for said in (found, given)))
             )
-            raise JournalError(f"{self.path} holds another run: {told[:600]}. Give another --output_dir, or remove it")
+            raise JournalError(f"{self.path} holds another run: {told}. Give another --output_dir, or remove it")
         self.transaction()
         for name, value in given.items():
             self.put("settings", {"name": name, "value": value})
@@ -280,6 +279,21 @@ class Journal:
             self._lock = None
 
 
+def journal_path(run: str | Path) -> Path:
+    """A run's journal, given the file or the run's output folder."""
+    path = Path(run)
+    return path if path.is_file() or path.suffix else path / JOURNAL_FILE
+
+
+def _differences(name: str, there: Any, here: Any) -> Iterator[str]:
+    """What of two settings is not alike, each by its name."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in sorted(there.keys() | here.keys()):
+            yield from _differences(f"{name}.{key}" if name else key, there.get(key), here.get(key))
+    elif there != here:
+        yield f"{name} {there!s:.80} there, {here!s:.80} here"
+
+
 def _as_dict(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
     return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
 
@@ -289,11 +303,13 @@ def writer_of(path: str | Path) -> int | None:
     file = Path(path).with_suffix(".lock")
     if not file.is_file():
         return None
-    handle = os.open(file, os.O_RDWR)
+    handle = os.open(file, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        return int(os.read(handle, 32).split()[0])
+        # It may have taken the lock, and not written its number yet.
+        words = os.read(handle, 32).split()
+        return int(words[0]) if words else None
     else:
         return None
     finally:

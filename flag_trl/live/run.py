@@ -30,7 +30,7 @@ AGREE = 1e-6
 
 
 ARRIVALS = 4
-"""How often a stop waits for the exchange: for an order on its way, for one that closes its position, and for parts."""
+"""How often a stop waits for the exchange: for an order on its way, for the one that closes its position, for parts."""
 
 
 class StopSwitch:
@@ -201,7 +201,9 @@ class LiveRun:
         strategy = self.strategy
         if strategy.stopped is not None:
             how = f"stopped: {strategy.stopped}"
-        return Outcome(how, strategy.decisions, strategy.asked_s, self._engine_s, total, strategy.books.total)
+        return Outcome(
+            how, strategy.deciding.decisions, strategy.deciding.asked_s, self._engine_s, total, strategy.books.total
+        )
 
     def close(self) -> None:
         """Let go of the engine."""
@@ -228,12 +230,12 @@ class LiveRun:
     def _through_engine(self, data: list[Any]) -> None:
         if not data:
             return
-        began, asked = time.perf_counter(), self.strategy.asked_s
+        began, asked = time.perf_counter(), self.strategy.deciding.asked_s
         self.engine.add_data(data, client_id=TOLD, validate=False, sort=False)
         self.engine.run(streaming=True)
         self.engine.clear_data()
         self._now = max(self._now, data[0].ts_init)
-        self._engine_s += time.perf_counter() - began - (self.strategy.asked_s - asked)
+        self._engine_s += time.perf_counter() - began - (self.strategy.deciding.asked_s - asked)
 
     def _translated(self, happening: Happening) -> list[Any]:
         """As the engine's own data."""

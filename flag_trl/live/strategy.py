@@ -1,11 +1,9 @@
 """The policy as a NautilusTrader strategy: bars and news in, target positions out, everything into the journal."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from nautilus_trader.core.data import Data
 from nautilus_trader.model.data import Bar, BarType, DataType, InstrumentStatus, QuoteTick
 from nautilus_trader.model.enums import MarketStatusAction, OrderSide, TimeInForce
@@ -24,13 +22,13 @@ from nautilus_trader.model.objects import Quantity
 from nautilus_trader.trading.config import StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
-from flag_trl.agent import Decision, Policy
+from flag_trl.agent import Policy
 from flag_trl.data import MarketData
-from flag_trl.live.asking import Asking, keyed_uniform, observation_hash
 from flag_trl.live.books import Books
+from flag_trl.live.deciding import Deciding
 from flag_trl.live.events import SECOND, NewsItem, PriceBar, day_of
 from flag_trl.live.guard import Guard, Wish
-from flag_trl.live.journal import Journal, JournalError, Row
+from flag_trl.live.journal import Journal
 from flag_trl.live.settings import LiveSettings
 from flag_trl.live.tape import Tape
 
@@ -112,18 +110,14 @@ class PolicyStrategy(Strategy):
         self.guard = Guard(settings.limits, settings.capital)
         self.tapes = {symbol: Tape(market) for symbol, market in history.items()}
         self.stopped: str | None = None
-        self.decisions = self.fills = 0
-        self.asked_s = 0.0
-        self._policy, self._asking = policy, Asking(policy, settings.limits.answer_within_s)
-        self._context, self._bar_types, self._until = context, bar_types, until
+        self.fills = 0
+        self.deciding = Deciding(policy, settings, self.books, self.tapes, context, journal)
+        self._bar_types, self._until = bar_types, until
         self._symbols = {kind: symbol for symbol, kind in bar_types.items()}
         self._since_decision = dict.fromkeys(self.instruments, settings.decide_every - 1)
         self._due: dict[str, int] = {}
         self._pending: dict[str, Pending] = {}
         self._halted: set[str] = set()
-        self._failures = 0
-        self._observer: Any = None
-        self._memories: dict[str, Any] = {}
         self._order_number = 0
 
     # What comes in.
@@ -136,9 +130,6 @@ class PolicyStrategy(Strategy):
                 self.subscribe_quote_ticks(kind.instrument_id)
                 self.subscribe_instrument_status(kind.instrument_id)
         self.subscribe_data(DataType(Told), client_id=TOLD)
-        self._observer = self._policy.observer(self._markets(), self.settings.fill)
-        memories = self._observer.memories(list(self.instruments))
-        self._memories = {} if memories is None else dict(zip(self.instruments, memories, strict=True))
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
         """A price: decisions of the evening before become orders at the first of the day."""
@@ -177,9 +168,7 @@ class PolicyStrategy(Strategy):
         if symbol not in self.instruments:
             return
         self.books.mark(symbol, taken.close)
-        if self._memories:
-            account = self.books.raw({symbol: len(self.tapes[symbol]) - 1})
-            self._look().remember(self._memories[symbol], account, np.array([self.books.equity(symbol)]), 0)
+        self.deciding.remember(symbol)
         self._write_account(symbol, taken)
         self.cancel_all_orders(self.instruments[symbol].id)
         self._pending.pop(symbol, None)
@@ -210,94 +199,18 @@ class PolicyStrategy(Strategy):
         due = {symbol: ts for symbol, ts in due.items() if symbol not in self._halted}
         if not due or self.stopped is not None:
             return
-        for symbol, weight in self._decided(due, event.ts_event).items():
-            self._pending[symbol] = Pending(weight, due[symbol])
+        rows = self.deciding.decide(list(due), event.ts_event)
+        for row in rows:
+            weight = self.deciding.weight(row)
+            if weight is not None:
+                self._pending[row["symbol"]] = Pending(weight, due[row["symbol"]])
+        for status, why in dict.fromkeys((row["status"], row["why"]) for row in rows if row["status"] != "ok"):
+            self._notice(status, "", why)
+        if self.deciding.failures >= self.settings.limits.max_failures:
+            self.stop_trading(f"max_failures: the policy failed {self.deciding.failures} times in a row")
         if self.settings.fill == "same_close":
             for symbol in [name for name in due if name in self._pending]:
                 self._order(symbol, self._pending.pop(symbol))
-
-    def _decided(self, due: Mapping[str, int], now: int) -> dict[str, float]:
-        """Ask the policy, or the journal where it was asked already; target weights of those that are to trade."""
-        raw = self.books.raw({symbol: len(self.tapes[symbol]) - 1 for symbol in due})
-        observer = self._look()
-        if self._memories:
-            observations = observer.observe(raw, [self._memories[symbol] for symbol in due])
-        else:
-            observations = observer.observe(raw)
-        kept = [self._known(symbol, now, observation) for symbol, observation in zip(due, observations, strict=True)]
-        told = [row for row in kept if row is not None]
-        if len(told) < len(due):
-            told = self._ask(list(due), now, raw, observations)
-            self.journal.commit()
-        actions = self.settings.scheme.target_weight(np.arange(len(self.settings.scheme.actions)))
-        wanted = {
-            symbol: actions[row["action"]] for symbol, row in zip(due, told, strict=True) if row["status"] == "ok"
-        }
-        self._judge_answer(told)
-        return {symbol: float(weight) for symbol, weight in wanted.items() if not np.isnan(weight)}
-
-    def _known(self, symbol: str, now: int, observation: Any) -> Row | None:
-        row = self.journal.get("decisions", ts=now, symbol=symbol)
-        found = None if row is None else row["observation"]
-        if found is not None and found != observation_hash(observation):
-            raise JournalError(
-                f"{self.journal.path}: the observation of {symbol} at {day_of(now)} is not the one decided on; "
-                "the data, the policy or the program have changed since"
-            )
-        return row
-
-    def _ask(
-        self, symbols: list[str], now: int, raw: Mapping[str, np.ndarray], observations: Sequence[Any]
-    ) -> list[Row]:
-        drawn = [
-            keyed_uniform(self.settings.seed, symbol, now) if self.settings.sampled else None for symbol in symbols
-        ]
-        answer = self._asking.ask(observations, np.array(drawn) if self.settings.sampled else None)
-        self.asked_s += answer.took_s
-        rows = []
-        for place, (symbol, observation) in enumerate(zip(symbols, observations, strict=True)):
-            account = {
-                key: _plain(values[place]) for key, values in raw.items() if key not in ("symbol", "bar", "legal")
-            }
-            row = {
-                "ts": now,
-                "symbol": symbol,
-                "bar": int(raw["bar"][place]),
-                "observation": observation_hash(observation),
-                "market_text": observation.market_text,
-                "account_text": observation.account_text,
-                "account": json.dumps(account),
-                "legal": json.dumps(list(observation.legal)),
-                "uniform": drawn[place],
-                "status": answer.status,
-                "why": answer.why,
-                "took_s": answer.took_s / len(symbols),
-                **_decision_row(answer.decision, place),
-            }
-            rows.append(row)
-            self.journal.put("decisions", row)
-        self.decisions += len(symbols)
-        return rows
-
-    def _judge_answer(self, told: Sequence[Row]) -> None:
-        """Tell of answers that did not come or were none, and count the latter; too many in a row stop the run."""
-        for status, why in dict.fromkeys((row["status"], row["why"]) for row in told if row["status"] != "ok"):
-            self._notice(status, "", why)
-        self._failures = self._failures + 1 if any(row["status"] == "failed" for row in told) else 0
-        if self._failures >= self.settings.limits.max_failures:
-            self.stop_trading(f"max_failures: the policy failed {self._failures} times in a row")
-
-    def _look(self) -> Any:
-        """The observer, on what has become known so far."""
-        self._observer.follow(self._markets())
-        return self._observer
-
-    def _markets(self) -> dict[str, MarketData]:
-        found = {}
-        for symbol in self.instruments:
-            beside = tuple(self.tapes[other].market() for other in self._context.get(symbol, ()))
-            found[symbol] = self.tapes[symbol].market(beside)
-        return found
 
     # What is ordered.
 
@@ -431,16 +344,3 @@ class PolicyStrategy(Strategy):
 
     def _notice(self, kind: str, symbol: str, text: str) -> None:
         self.journal.append("notices", {"ts": self.clock.timestamp_ns(), "kind": kind, "symbol": symbol, "text": text})
-
-
-def _decision_row(decision: Decision | None, place: int) -> dict[str, Any]:
-    if decision is None:
-        return {"probabilities": None, "action": None}
-    return {
-        "probabilities": json.dumps(decision.probabilities[place].tolist()),
-        "action": int(decision.actions[place]),
-    }
-
-
-def _plain(value: Any) -> float | int:
-    return value.item()

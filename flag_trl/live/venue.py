@@ -70,8 +70,8 @@ class Venue:
         secret = [name for name in _names(self.settings) if SECRET.search(name)]
         if secret:
             raise VenueError(
-                f"venue, settings: {', '.join(secret)} stands in a file; take it out, and set the environment variable "
-                "that the adapter reads"
+                f"venue, settings: {', '.join(secret)} stands in a file; take it out, and set the environment "
+                "variable that the adapter reads"
             )
         for name in ("config", "factory"):
             path = getattr(self, name)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flag_trl.agent import AGENT_FILES, Agent, Policy, agent_folder, file_digest
@@ -169,11 +168,3 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def journal_path(folder: str | Path) -> Path:
-    """A run's journal, given the file or the run's output folder."""
-    from flag_trl.live import JOURNAL_FILE
-
-    path = Path(folder)
-    return path / JOURNAL_FILE if path.is_dir() or not path.suffix else path

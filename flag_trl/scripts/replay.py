@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from flag_trl.scripts.live_recipe import journal_path, rebuilt_policy
+from flag_trl.scripts.live_recipe import rebuilt_policy
 from flag_trl.scripts.progress import progress_bar, report_console
 
 DESCRIPTION = """Builds every observation again from the bars, news and accounts that the journal holds, asks the same
@@ -16,7 +16,8 @@ policy, and compares: hashes of the observations, draws and actions must be equa
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Replay; 1 where anything differs."""
-    from flag_trl.live import Journal, JournalError, replay
+    from flag_trl.live import Journal, JournalError, journal_path
+    from flag_trl.live.replay import replay
 
     parser = argparse.ArgumentParser(prog="flag-trl replay", description=DESCRIPTION)
     parser.add_argument("journal", type=Path, help="journal of a run, or its output folder")

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from flag_trl.data import MarketData
-from flag_trl.scripts.live_recipe import check_live, days_of, journal_path, policy_of, read_live_recipe, settings_of
+from flag_trl.live import journal_path
+from flag_trl.scripts.live_recipe import check_live, days_of, policy_of, read_live_recipe, settings_of
 from flag_trl.scripts.progress import progress_bar, report_console
 from flag_trl.scripts.recipe import Recipe
 

@@ -10,16 +10,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from flag_trl.scripts.live_recipe import journal_path
+from flag_trl.live import journal_path, writer_of
 
-DESCRIPTION = """Sends SIGTERM to the process that writes the journal and waits until it has ended. The journal says what
-it did; `--resume true` goes on from there."""
+DESCRIPTION = """Sends SIGTERM to the process that writes the journal and waits until it has ended. The journal
+says what it did; `--resume true` goes on from there."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Stop; 1 where nothing runs, 2 where it does not end in time."""
-    from flag_trl.live import writer_of
-
     parser = argparse.ArgumentParser(prog="flag-trl stop", description=DESCRIPTION)
     parser.add_argument("journal", type=Path, help="journal of a run, or its output folder")
     parser.add_argument("--wait", type=float, default=60.0, metavar="SECONDS", help="how long to wait for its end")

@@ -1,6 +1,5 @@
 """A small evaluation on the bundled prices."""
 
-import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,15 +45,3 @@ def build_evaluation(prices) -> Callable[..., Evaluation]:
         return Evaluation(**{**given, **settings})
 
     return build
-
-
-@pytest.fixture(scope="session")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("there is no Chromium here; .ci/run installs it")
-    playwright = pytest.importorskip("playwright.sync_api", reason="the browser is driven by playwright")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-quic"])
-        yield opened
-        opened.close()

@@ -38,11 +38,13 @@ class Listed:
 class Game:
     """One run with its journal."""
 
-    def __init__(self, policy: Any, markets: dict[str, MarketData], folder: Path, first: int, settings: LiveSettings):
+    def __init__(
+        self, policy: Any, markets: dict[str, MarketData], folder: Path, first: int, settings: LiveSettings, live: bool
+    ):
         some = next(iter(markets.values()))
         self.settings, self.policy = settings, policy
         self.feed = ReplayFeed.of_period(markets, some.dates[first], some.dates[-1], settings.fill)
-        history, until = self.feed.history(), self.feed.last_bar()
+        history, until = (dict(markets), None) if live else (self.feed.history(), self.feed.last_bar())
         context = {symbol: [other.symbol for other in market.context] for symbol, market in markets.items()}
         heads = {symbol: head_of(market) for symbol, market in history.items()}
         names = {"symbols": sorted(markets), "context": context, "markets": heads, "fill": settings.fill}
@@ -71,14 +73,22 @@ class Game:
 
 @pytest.fixture
 def game(tmp_path) -> Iterator[Callable[..., Game]]:
-    """Build a run; `settings` are those of `LiveSettings`, at an exchange that rounds finely."""
+    """Build a run; `settings` are those of `LiveSettings`, at an exchange that rounds finely.
+
+    It plays the markets from bar `first` on; where it is `live`, they are what is known before.
+    """
     games: list[Game] = []
 
     def build(
-        policy: Any, markets: dict[str, MarketData], first: int = 30, name: str = "run", **settings: Any
+        policy: Any,
+        markets: dict[str, MarketData],
+        first: int = 30,
+        name: str = "run",
+        live: bool = False,
+        **settings: Any,
     ) -> Game:
         given = {"scheme": AllIn(), "fill": "same_close", "exchange": FINE, **settings}
-        games.append(Game(policy, markets, tmp_path / name, first, LiveSettings(**given)))
+        games.append(Game(policy, markets, tmp_path / name, first, LiveSettings(**given), live))
         return games[-1]
 
     yield build

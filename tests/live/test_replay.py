@@ -7,7 +7,8 @@ import pytest
 
 from flag_trl.accounts import Signed
 from flag_trl.agent import Agent
-from flag_trl.live import Limits, replay
+from flag_trl.live import Limits
+from flag_trl.live.replay import replay
 from flag_trl.observations import ObservationConfig
 from tests.live.conftest import opened
 from tests.live.policies import EVERYTHING, Broken, Moody

@@ -291,7 +291,7 @@ def test_whatever_the_feed_does_nothing_is_traded_on_bad_data_and_nothing_is_los
 
     market = noisy("AAA", n=70, seed=seed)
     chosen = LiveSettings(scheme=Signed(), fill="same_close", exchange=FINE, limits=Limits(max_jump=0.4))
-    played = Game(Moody(), {"AAA": market}, tmp_path_factory.mktemp("fuzz"), 30, chosen)
+    played = Game(Moody(), {"AAA": market}, tmp_path_factory.mktemp("fuzz"), 30, chosen, live=False)
     try:
         moments = _spoilt(list(played.feed.moments()), spoils)
         assert played.play(Listed(moments)).how == "ended"

@@ -1,0 +1,139 @@
+"""Live bars: a real adapter in a real node, in a process of its own, over a real socket."""
+
+import json
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from flag_trl.data import MarketData
+from flag_trl.live.events import Beat, PriceBar
+from flag_trl.live.recorded import RecordedFeed
+from flag_trl.live.run import StopSwitch
+from flag_trl.live.venue import Venue, VenueError, VenueFeed
+from tests.live.local_venue import Server
+from tests.live.policies import Moody
+
+MINUTE = 60_000_000_000
+OPENED = int(np.datetime64("2024-07-01T14:30:00", "ns").astype(np.int64))
+SAID = {
+    "client": "LOCAL",
+    "config": "tests.live.local_venue:LocalConfig",
+    "factory": "tests.live.local_venue:LocalFactory",
+    "instruments": {"AAA": "AAA.LOCAL"},
+    "bar": "1-MINUTE-LAST-EXTERNAL",
+    "zone": "America/New_York",
+    "foreign_adapter": True,
+}
+
+
+def lines(first: int, count: int) -> list[str]:
+    close = 100 + np.cumsum(np.random.default_rng(0).normal(0, 0.2, first + count)).round(2)
+    return [
+        json.dumps([OPENED + (n + 1) * MINUTE, close[n], close[n] + 0.5, close[n] - 0.5, close[n], 1000])
+        for n in range(first, first + count)
+    ]
+
+
+@pytest.fixture
+def server() -> Iterator[list[Server]]:
+    servers: list[Server] = []
+    yield servers
+    for one in servers:
+        one.close()
+
+
+def venue(port: int) -> Venue:
+    return Venue.from_recipe({**SAID, "settings": {"port": port}})
+
+
+def test_a_venues_bars_are_traded_kept_and_gone_on_with(game, server):
+    """Ten minutes, a stop, ten more: the journal holds all, and the second run begins where the first one ended."""
+    yesterday = np.array(["2024-06-28T16:00:00"], dtype="datetime64[s]")
+    market = {"AAA": MarketData("AAA", yesterday, np.array([100.0]), periods_per_year=252 * 390)}
+
+    def trade(name: str, first: int, decisions: int):
+        server.append(Server(lines(first, 10)))
+        played, switch = game(Moody(), market, 0, name=name, live=True), StopSwitch()
+        threading.Timer(100, switch.stop, ["too long"]).start()
+
+        def tell(ts: int) -> None:
+            if len(played.column("decisions", "ts")) >= decisions:
+                switch.stop("enough")
+
+        feed = VenueFeed(venue(server[-1].port), lambda: switch.set)
+        outcome = played.play(RecordedFeed(played.journal, feed), switch=switch, on_moment=tell)
+        played.close()
+        return played, outcome
+
+    first, outcome = trade("run", 0, 10)
+    assert outcome.how == "stopped: enough" and outcome.decisions == 10
+    again, outcome = trade("run", 10, 20)
+    assert outcome.how == "stopped: enough" and outcome.decisions == 10
+    from tests.live.conftest import opened
+
+    with opened(first.journal.path) as journal:
+        bars = list(journal.rows("bars", "history = 0"))
+        # 14:31 of the world's clock is 10:31 in New York.
+        assert bars[0]["ts"] == OPENED + MINUTE - 4 * 60 * MINUTE
+        assert len(bars) == 20 and np.diff([row["ts"] for row in bars]).tolist() == [MINUTE] * 19
+        assert sum(1 for _ in journal.rows("fills")) > 4
+        assert [row["what"] for row in journal.rows("inputs")] == ["stop", "resume", "stop"]
+
+
+def test_an_adapter_that_ends_is_said_to_have_ended(server):
+    server.append(Server([]))
+    gone = Venue.from_recipe({**SAID, "factory": "tests.live.local_venue:NoFactory", "settings": {"port": 1}})
+    with pytest.raises(VenueError, match="LOCAL: AttributeError.*NoFactory"):
+        list(VenueFeed(gone, lambda: False).moments())
+
+
+def test_time_goes_on_without_bars(server):
+    server.append(Server([]))
+    beats: list[Beat] = []
+    feed = VenueFeed(venue(server[-1].port), lambda: len(beats) == 2, beat_s=0.1)
+    for moment in feed.moments():
+        beats += moment
+    assert all(isinstance(beat, Beat) for beat in beats) and beats[0].ts < beats[1].ts
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"api_key": "abc"}}, "api_key stands in a file"),
+        ({"settings": {"a": {"apiSecret": "abc"}}}, "apiSecret stands in a file"),
+        ({"foreign_adapter": False}, "foreign_adapter: true runs other code"),
+        ({"config": "os"}, "give module:class"),
+        ({"bar": "daily"}, "1-MINUTE-LAST-EXTERNAL"),
+        ({"instruments": {}}, "instruments: none"),
+        ({"speed": 3}, "unknown: speed"),
+    ],
+)
+def test_a_venue_that_is_not_configured_says_what_is_wrong(change, message):
+    with pytest.raises(VenueError, match=message) as caught:
+        Venue.from_recipe({**SAID, **change})
+    assert "abc" not in str(caught.value)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(VenueError, match="missing: bar, factory"):
+        Venue.from_recipe({name: value for name, value in SAID.items() if name not in ("bar", "factory")})
+
+
+def test_adapters_of_nautilustrader_may_be_named():
+    module = "nautilus_trader.adapters.binance"
+    said = {**SAID, "foreign_adapter": False, "config": f"{module}:BinanceDataClientConfig"}
+    assert Venue.from_recipe({**said, "factory": f"{module}:BinanceLiveDataClientFactory"}).step_s == 60
+
+
+def test_a_recorded_feed_gives_what_it_was_given(tmp_path):
+    from flag_trl.live import Journal
+    from tests.live.conftest import Listed
+
+    moments = [[PriceBar("AAA", 5, float("nan"), open=3.0)], [Beat(7)], [PriceBar("AAA", 9, 2.0)]]
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        list(RecordedFeed(journal, Listed(moments[:2])).moments())
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        found = list(RecordedFeed(journal, Listed(moments)).moments())
+    assert repr(found) == repr(moments)
