@@ -35,9 +35,9 @@ def row(folder: Path, benchmark: np.ndarray | None) -> tuple[str, dict[str, Any]
         difference, low, high = sharpe_difference(returns, benchmark, years).interval
         figures["less"] = [difference, low, high]
         less = f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]"
-    (sharpe_low, sharpe_high), (won_low, won_high) = found.sharpe_interval, found.win_rate_interval
+    (won_low, won_high), sharpe = found.win_rate_interval, found.sharpe_interval
     line = (
-        f"| {folder.name} | {found.cumulative:.2f} | {found.sharpe:.2f} [{sharpe_low:.2f}, {sharpe_high:.2f}] | {less} "
+        f"| {folder.name} | {found.cumulative:.2f} | {found.sharpe:.2f} [{sharpe[0]:.2f}, {sharpe[1]:.2f}] | {less} "
         f"| {found.volatility:.2f} | {found.drawdown:.2f} | {found.win_rate:.1f} [{won_low:.1f}, {won_high:.1f}] | "
         f"{found.exposure:.0f} | {found.turnover:.0f} | {found.fills} | {found.commission:,.0f} |"
     )

@@ -1,4 +1,4 @@
-"""From what has become known to decisions: the observation that training would make, one answer, a row that keeps it."""
+"""From what has become known to decisions: the observation of training, one answer, and a row that keeps it."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -30,7 +30,7 @@ AGREE = 1e-6
 
 
 ARRIVALS = 4
-"""How often a stop waits for the exchange: for an order on its way, for the one that closes its position, for parts."""
+"""How often a stop waits for the exchange: for an order on its way, for one that closes the position, for parts."""
 
 
 class StopSwitch:
@@ -163,7 +163,6 @@ class LiveRun:
         self.engine.add_data([CustomData(DataType(Told), Told(0, None))], client_id=TOLD)
         self.engine.clear_data()
         self._engine_s = 0.0
-        self._refused = 0
         self._now = 0
         _write_history(journal, history)
         self._inputs = list(journal.rows("inputs"))
