@@ -196,6 +196,7 @@ def test_windows_add_up_each_by_its_steps(make_exact, loss_gradient) -> None:
         (TradingRules(reward="differential_sharpe"), {}, ("reward differential_sharpe", "use log_return")),
         (TradingRules(reward="drawdown_penalised"), {}, ("reward drawdown_penalised", "use log_return")),
         (TradingRules(scheme=Target()), {}, ("scheme target", "use all_in or signed")),
+        (TradingRules(lot_size=1.0), {}, ("lots of 1", "use lot_size 0")),
         (TradingRules(), {"account_text": "full"}, ("account_text full", "use account_text position")),
         (TradingRules(), {"reflections": 2}, ("reflections 2", "without reflections")),
     ],
