@@ -15,7 +15,6 @@ from flag_trl.data.view import MarketView
 PRICE_COLUMNS = ("open", "high", "low", "close")
 STOCK_SESSION_CLOSE = np.timedelta64(16, "h")
 WHOLE_DAY = np.timedelta64(24, "h")
-FINER = ("h", "m", "s")
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,8 +223,10 @@ class MarketData:
 
 
 def _within_days(dates: np.ndarray | Sequence[DateLike]) -> bool:
-    """Whether dates have a time of day."""
-    return isinstance(dates, np.ndarray) and dates.dtype.kind == "M" and np.datetime_data(dates.dtype)[0] in FINER
+    """Whether any date has a time of day."""
+    if not isinstance(dates, np.ndarray) or dates.dtype.kind != "M" or dates.dtype == "datetime64[D]":
+        return False
+    return bool((dates != dates.astype("datetime64[D]")).any())
 
 
 def _frozen(values: np.ndarray | Sequence[float], dtype: type | str | None) -> np.ndarray:

@@ -56,13 +56,13 @@ class Asking:
         began = perf_counter()
         try:
             decision = self._decide(observations, uniforms)
+            legal = np.array([observation.legal for observation in observations])
+            why = _wrong(decision, legal)
         except Late:
             return Answer("late", None, f"no answer within {self._within_s:g} s", perf_counter() - began)
         except Exception as error:  # Whatever goes wrong inside a model, the account must not notice.
             return Answer("failed", None, f"{type(error).__name__}: {error}", perf_counter() - began)
         took = perf_counter() - began
-        legal = np.array([observation.legal for observation in observations])
-        why = _wrong(decision, legal)
         return Answer("failed" if why else "ok", None if why else decision, why, took)
 
     def _decide(self, observations: Sequence[Any], uniforms: np.ndarray | None) -> Decision:
@@ -85,14 +85,19 @@ class Asking:
                 answer.set_exception(error)
 
 
-def _wrong(decision: Decision, legal: np.ndarray) -> str:
+def _wrong(decision: object, legal: np.ndarray) -> str:
     """What is wrong with an answer; empty for a sound one."""
-    found = decision.probabilities
+    if not isinstance(decision, Decision):
+        return f"it is a {type(decision).__name__} and no decision"
+    found, actions = decision.probabilities, decision.actions
+    if actions.shape != legal.shape[:1] or actions.dtype.kind not in "iu":
+        return f"its actions have shape {actions.shape} and type {actions.dtype}"
     if not np.isfinite(found).all():
         return "its probabilities are not numbers"
-    if found.shape != legal.shape or not np.allclose(found.sum(axis=1), 1.0, atol=1e-6):
+    if found.shape != legal.shape or (found < 0.0).any() or not np.allclose(found.sum(axis=1), 1.0, atol=1e-6):
         return f"its probabilities do not sum to one over {legal.shape[1]} actions"
-    if not np.take_along_axis(legal, decision.actions[:, None], axis=1).all():
+    inside = (actions >= 0) & (actions < legal.shape[1])
+    if not inside.all() or not np.take_along_axis(legal, actions[:, None], axis=1).all():
         return "it chose an action that the account cannot execute"
     return ""
 

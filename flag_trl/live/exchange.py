@@ -8,8 +8,9 @@ from hashlib import blake2b
 from nautilus_trader.accounting.factory import AccountFactory
 from nautilus_trader.backtest.config import BacktestEngineConfig
 from nautilus_trader.backtest.engine import BacktestEngine
-from nautilus_trader.backtest.models import FillModel, LatencyModel, MakerTakerFeeModel
+from nautilus_trader.backtest.models import FillModel, MakerTakerFeeModel
 from nautilus_trader.common.config import LoggingConfig
+from nautilus_trader.config import RiskEngineConfig
 from nautilus_trader.model.book import OrderBook
 from nautilus_trader.model.currencies import USD
 from nautilus_trader.model.data import BookOrder
@@ -37,15 +38,14 @@ class Liquidity(FillModel):
         super().__init__()
         self._slippage = slippage
         self._exchange = exchange
-        self._sizes: dict[str, float] = {}
-        self._moments: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
 
-    def quoted(self, symbol: str, ts: int, size: float | None) -> bool:
-        """Take in a price; returns whether the exchange has a market at this moment."""
+    def quoted(self, symbol: str, ts: int, size: float | None) -> int:
+        """Take in a price; returns the units that can be had at it, 0 where the exchange has no market."""
         share = self._exchange.participation
-        self._sizes[symbol] = size * share if share and size else DEEP
-        self._moments[symbol] = ts
-        return self._open(symbol)
+        units = int(size * share) if share and size is not None else DEEP
+        self._sizes[symbol] = units if self._open(symbol, ts) else 0
+        return self._sizes[symbol]
 
     def get_orderbook_for_fill_simulation(
         self, instrument: Instrument, order: Order, best_bid: Price, best_ask: Price
@@ -55,9 +55,10 @@ class Liquidity(FillModel):
             return None
         symbol = instrument.id.symbol.value
         book = OrderBook(instrument_id=instrument.id, book_type=BookType.L2_MBP)
-        if not self._open(symbol):
+        size = Quantity(self._sizes[symbol], 0)
+        if not self._sizes[symbol]:
+            # Nor is there anything in the engine's own book, to which it turns then: the order is rejected.
             return book
-        size = Quantity(int(self._sizes[symbol]), 0)
         for number, (side, price) in enumerate(
             (
                 (OrderSide.BUY, best_bid.as_double() * (1.0 - self._slippage)),
@@ -68,11 +69,11 @@ class Liquidity(FillModel):
             book.add(BookOrder(side=side, price=instrument.make_price(price), size=size, order_id=number), 0, 0)
         return book
 
-    def _open(self, symbol: str) -> bool:
+    def _open(self, symbol: str, ts: int) -> bool:
         rate = self._exchange.reject_rate
         if not rate:
             return True
-        content = f"{self._exchange.seed} {symbol} {self._moments[symbol]}".encode()
+        content = f"{self._exchange.seed} {symbol} {ts}".encode()
         return int.from_bytes(blake2b(content, digest_size=8).digest()) / 2**64 >= rate
 
 
@@ -86,13 +87,16 @@ def build_engine(
     exchange = settings.exchange
     engine = BacktestEngine(
         BacktestEngineConfig(
-            trader_id=TraderId("FLAG-TRL"), logging=LoggingConfig(bypass_logging=True), run_analysis=False
+            trader_id=TraderId("FLAG-TRL"),
+            logging=LoggingConfig(bypass_logging=True),
+            # Limits are this package's own; the engine's would count waiting orders' prices and orders a second.
+            risk_engine=RiskEngineConfig(bypass=True),
+            run_analysis=False,
         )
     )
     money = currency(exchange.money_digits)
     shorts = min(settings.scheme.positions) < 0
     liquidity = Liquidity(settings.costs.slippage, exchange)
-    latency = round(exchange.latency_ms * 1e6)
     # An order may meet a higher price than it was sized by. The engine would end over it; the books tell of it. The
     # register is the whole process's, and takes a name once.
     with suppress(KeyError):
@@ -106,7 +110,6 @@ def build_engine(
         default_leverage=Decimal(1),
         fill_model=liquidity,
         fee_model=MakerTakerFeeModel(),
-        latency_model=LatencyModel(base_latency_nanos=latency) if latency else None,
         bar_execution=False,
     )
     instruments = {symbol: _equity(symbol, settings, money) for symbol in symbols}

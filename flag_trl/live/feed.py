@@ -1,19 +1,23 @@
 """Where a run's happenings come from: market data played again, or any source of bars and news as they arrive."""
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
 import numpy as np
 
-from flag_trl.data import MarketData
+from flag_trl.data import DataError, MarketData
 from flag_trl.data.market import WHOLE_DAY
 from flag_trl.live.events import SECOND, Beat, Happening, NewsItem, PriceBar, Quote, nanoseconds
 
 SESSION = 6 * 3600 * SECOND + 1800 * SECOND
 """From the open to the close of a stock exchange's day."""
+
+
+class FeedError(Exception):
+    """A feed has ended by itself, before anybody wanted it to."""
 
 
 class Feed(Protocol):
@@ -39,29 +43,44 @@ class ReplayFeed:
         First and last bar.
     after_close : bool
         Whether decisions fall at the day's end, and not at the close.
+    traded : tuple of str
+        Those that are traded.
     """
 
     markets: Mapping[str, MarketData]
     start: np.datetime64
     end: np.datetime64
     after_close: bool
+    traded: tuple[str, ...]
 
     @classmethod
     def of_period(
         cls, markets: Mapping[str, MarketData], start: np.datetime64, end: np.datetime64, fill: str
     ) -> "ReplayFeed":
-        """The feed of a run; markets beside those traded come along."""
+        """The feed of a run; markets beside those traded come along.
+
+        Raises
+        ------
+        DataError
+            If orders shall fill at opens that a market does not have.
+        """
+        without = sorted(symbol for symbol, market in markets.items() if market.open is None)
+        if fill == "next_open" and without:
+            raise DataError(
+                f"{', '.join(without)} has closes but no opens, so nothing can fill at the next open; choose fill: "
+                "same_close, or data with opens"
+            )
         beside = {other.symbol: other for market in markets.values() for other in market.context}
-        return cls({**beside, **markets}, start, end, fill == "next_open")
+        return cls({**beside, **markets}, start, end, fill == "next_open", tuple(sorted(markets)))
 
     def history(self) -> dict[str, MarketData]:
         """What was known of each market before the first bar."""
         return {symbol: before(market, self.start, self.after_close) for symbol, market in self.markets.items()}
 
     def last_bar(self) -> int:
-        """Moment of the last bar of the period, of whatever market."""
+        """Moment of the last bar of the period, of whatever market that is traded."""
         ends = []
-        for market in self.markets.values():
+        for market in (self.markets[symbol] for symbol in self.traded):
             first, stop = _bars(market, self.start, self.end)
             ends += [bar_moments(market, stop - 1, self.after_close)[0]] * (stop > first)
         return max(ends)
@@ -92,26 +111,28 @@ class ReplayFeed:
         return iter(sorted(happenings, key=lambda happening: happening.ts))
 
 
-def moments_of(bar: PriceBar) -> Iterator[list[Happening]]:
-    """A bar that has come from somewhere as the moments it is made of; see `ReplayFeed`."""
-    *earlier, close = quotes_of(bar, opening=True)
-    for quote in earlier:
-        yield [quote]
-    yield [close, bar]
-    yield [Beat(bar.ts + 1)]
+def moments_of(bars: Sequence[PriceBar]) -> Iterator[list[Happening]]:
+    """Bars of one close that have come from somewhere as the moments they are made of; see `ReplayFeed`."""
+    happenings: list[Happening] = [Beat(bars[0].ts + 1)]
+    for bar in bars:
+        happenings += [*quotes_of(bar, opening=True), bar]
+    for _, together in groupby(sorted(happenings, key=lambda each: each.ts), key=lambda each: each.ts):
+        yield sorted(together, key=_order)
 
 
 def quotes_of(bar: PriceBar, opening: bool) -> list[Quote]:
     """The prices of a bar in order of time; without the earlier ones where the run begins with its close."""
-    close = Quote(bar.symbol, bar.ts, bar.close, bar.volume)
-    if bar.open is None or bar.opened is None or not opening:
-        return [close]
-    between = []
-    if bar.high is not None and bar.low is not None:
-        nearer = sorted((bar.high, bar.low), key=lambda price: abs(price - (bar.open or 0.0)))
+    prices = [(bar.ts, bar.close)]
+    if bar.open is not None and bar.opened is not None:
+        between: list[float] = []
+        if bar.high is not None and bar.low is not None:
+            between = sorted((bar.high, bar.low), key=lambda price: abs(price - (bar.open or 0.0)))
         third = (bar.ts - bar.opened) // 3
-        between = [Quote(bar.symbol, bar.opened + n * third, p, bar.volume) for n, p in enumerate(nearer, 1)]
-    return [Quote(bar.symbol, bar.opened, bar.open, bar.volume), *between, close]
+        earlier = [(bar.opened, bar.open), *((bar.opened + n * third, p) for n, p in enumerate(between, 1))]
+        prices = [*earlier, *prices]
+    # At each price a part of what was traded could be had.
+    size = None if bar.volume is None else bar.volume / len(prices)
+    return [Quote(bar.symbol, ts, price, size) for ts, price in prices][0 if opening else -1 :]
 
 
 def bar_moments(market: MarketData, bar: int, after_close: bool) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from flag_trl.live.events import Beat, Halt, Happening, NewsItem, PriceBar, Quot
 
 HIGHEST = 1e9
 """Prices and volumes above it are no prices or volumes of anything."""
-HIGHEST_VOLUME = 1e15
+HIGHEST_VOLUME = 1e13
 ROUNDING = 1e-6
 """By so much may an open or close lie beyond a high or low: prices that were adjusted have been rounded."""
 
@@ -21,6 +21,11 @@ class Gate:
     max_jump : float
         Change of a price, as a fraction, beyond which it is not believed. Such a symbol rests until its price comes
         back: after a split nothing trades until somebody has put the prices onto one scale.
+
+    Attributes
+    ----------
+    distrusted : set of str
+        Symbols whose last price was not believed; at what price they could be traded is not known.
     """
 
     def __init__(self, last_closes: dict[str, float], max_jump: float) -> None:
@@ -28,12 +33,15 @@ class Gate:
         self._max_jump = max_jump
         self._now = 0
         self._bars: dict[str, int] = {}
+        self.distrusted: set[str] = set()
 
     def refusal(self, happening: Happening) -> str | None:
         """Why it is not believed; None for what is, which is then remembered."""
         why = self._refusal(happening)
         if why is None:
             self._now = max(self._now, happening.ts)
+            if isinstance(happening, (Quote, PriceBar)):
+                self.distrusted.discard(happening.symbol)
         return why
 
     def _refusal(self, happening: Happening) -> str | None:
@@ -67,8 +75,10 @@ class Gate:
 
     def _unsound_price(self, symbol: str, name: str, price: float) -> str | None:
         if not (math.isfinite(price) and 0.0 < price <= HIGHEST):
+            self.distrusted.add(symbol)
             return f"{name} is {price}"
         last = self._closes[symbol]
         if abs(price / last - 1.0) > self._max_jump:
+            self.distrusted.add(symbol)
             return f"{name} {price:g} is {price / last - 1.0:+.0%} from the last close, {last:g}"
         return None

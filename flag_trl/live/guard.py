@@ -65,7 +65,7 @@ class Guard:
             self._day, self._day_equity, self._traded = day, self._equity, 0.0
 
     def traded(self, money: float) -> None:
-        """So much was bought or sold."""
+        """An order of so much was sent."""
         self._traded += abs(money)
 
     @property

@@ -8,7 +8,8 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -16,6 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 
 JOURNAL_FILE = "journal.sqlite"
+HISTORY = "history"
+"""The setting that says what was known before the run, by its digest."""
 VERSION = "1"
 
 
@@ -46,7 +49,8 @@ TABLES = {
     # What came in.
     "bars": Table(("symbol", "ts"), ("open", "high", "low", "close", "volume", "history")),
     "news": Table(("symbol", "ts", "number"), ("kind", "text")),
-    "inputs": Table(("number",), ("ts", "what", "why")),
+    # What the operator wanted, and how many moments had been played by then.
+    "inputs": Table(("number",), ("ts", "played", "what", "why")),
     "feed": Table(("number",), ("ts", "content")),
     # What was decided and done.
     "decisions": Table(
@@ -95,6 +99,8 @@ class Journal:
         else:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._take_lock()
+            # For the owner's eyes: it says what is held and traded.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._open(self.path.resolve().as_uri())
             self._create()
         self._numbers: dict[str, int] = {}
@@ -113,10 +119,9 @@ class Journal:
         self._db.row_factory = _as_dict
 
     def _take_lock(self) -> None:
-        file = self.path.with_suffix(".lock")
-        self._lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        self._lock = os.open(_lock_file(self.path), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _locked(self._lock)
         except OSError:
             os.close(self._lock)
             raise JournalError(
@@ -146,7 +151,7 @@ class Journal:
             If the journal holds a run with other settings, naming them.
         """
         given = {name: json.dumps(value) for name, value in {"version": VERSION, **settings}.items()}
-        found = {row["name"]: row["value"] for row in self.rows("settings")}
+        found = {row["name"]: row["value"] for row in self.rows("settings", "name != ?", HISTORY)}
         if found and found != given:
             told = "; ".join(
                 _differences("", *({n: json.loads(v) for n, v in said.items()} for said in (found, given)))
@@ -210,15 +215,24 @@ class Journal:
         number = self._numbers[prefix] = self._numbers.get(prefix, -1) + 1
         self.put(name, {**row, "number": number})
 
-    def put_many(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add rows that are all new; those of a run that goes on are left as they are."""
-        table = TABLES[name]
-        marks = ", ".join("?" * len(table.all))
-        self.transaction()
-        self._db.executemany(
-            f"INSERT INTO {name} ({', '.join(table.all)}) VALUES ({marks}) ON CONFLICT DO NOTHING",
-            ([row.get(column) for column in table.all] for row in rows),
-        )
+    def put_history(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Add what was known before the run, rows by table; of a run that goes on it must be the same.
+
+        Raises
+        ------
+        JournalError
+            If it is another.
+        """
+        content = blake2b(repr(rows).encode(), digest_size=16).hexdigest()
+        if self.put("settings", {"name": HISTORY, "value": json.dumps(content)}):
+            for name, several in rows.items():
+                table = TABLES[name]
+                marks = ", ".join("?" * len(table.all))
+                self._db.executemany(
+                    f"INSERT INTO {name} ({', '.join(table.all)}) VALUES ({marks})",
+                    ([row.get(column) for column in table.all] for row in several),
+                )
+        self.commit()
 
     def get(self, name: str, /, **key: Any) -> Row | None:
         """The row of a key."""
@@ -279,10 +293,26 @@ class Journal:
             self._lock = None
 
 
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def _locked(handle: int) -> None:
+    """Take the lock; whoever only asks who has it lets it go at once."""
+    for left in range(10, -1, -1):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if not left:
+                raise
+            time.sleep(0.02)
+
+
 def journal_path(run: str | Path) -> Path:
     """A run's journal, given the file or the run's output folder."""
     path = Path(run)
-    return path if path.is_file() or path.suffix else path / JOURNAL_FILE
+    return path if path.is_file() or path.suffix == ".sqlite" else path / JOURNAL_FILE
 
 
 def _differences(name: str, there: Any, here: Any) -> Iterator[str]:
@@ -300,7 +330,7 @@ def _as_dict(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
 
 def writer_of(path: str | Path) -> int | None:
     """The process that writes a journal; None where none does."""
-    file = Path(path).with_suffix(".lock")
+    file = _lock_file(Path(path))
     if not file.is_file():
         return None
     handle = os.open(file, os.O_RDONLY)

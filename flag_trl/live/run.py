@@ -17,8 +17,8 @@ from nautilus_trader.model.objects import Quantity
 from flag_trl.agent import Policy
 from flag_trl.data import MarketData
 from flag_trl.live.events import SECOND, Beat, Halt, Happening, NewsItem, PriceBar, Quote
-from flag_trl.live.exchange import DEEP, build_engine, engine_equity
-from flag_trl.live.feed import Feed
+from flag_trl.live.exchange import build_engine, engine_equity
+from flag_trl.live.feed import Feed, FeedError
 from flag_trl.live.gate import Gate
 from flag_trl.live.journal import Journal
 from flag_trl.live.settings import LiveSettings
@@ -27,10 +27,6 @@ from flag_trl.live.tape import history_rows
 
 AGREE = 1e-6
 """Our books and the engine's own account may differ by this share of the capital, for rounded money."""
-
-
-ARRIVALS = 4
-"""How often a stop waits for the exchange: for an order on its way, for one that closes the position, for parts."""
 
 
 class StopSwitch:
@@ -156,7 +152,15 @@ class LiveRun:
         }
         self._traded = {symbol: self.instruments[symbol] for symbol in traded}
         self.strategy = PolicyStrategy(
-            policy, settings, self._traded, history, context or {}, self._bar_types, journal, until
+            policy,
+            settings,
+            self._traded,
+            history,
+            context or {},
+            self._bar_types,
+            journal,
+            until,
+            self._gate.distrusted,
         )
         self.engine.add_strategy(self.strategy)
         # Makes the source of news known to the engine.
@@ -164,7 +168,8 @@ class LiveRun:
         self.engine.clear_data()
         self._engine_s = 0.0
         self._now = 0
-        _write_history(journal, history)
+        self._played = 0
+        journal.put_history(history_rows(history))
         self._inputs = list(journal.rows("inputs"))
         self._played_to = journal.last_ts()
 
@@ -177,25 +182,30 @@ class LiveRun:
     ) -> Outcome:
         """Play a feed to its end, or until somebody stops it."""
         pace, switch, began = pace or Pace(), switch or StopSwitch(), time.perf_counter()
-        resumed = False
-        how = "ended"
-        for moment in feed.moments():
-            ts = moment[0].ts
-            self._repeat_inputs(before=ts)
-            if ts > self._played_to and not self._inputs:
-                if not resumed and self.strategy.stopped is not None and self._stopped_by_hand():
-                    self._command("resume", "the run goes on")
-                resumed = True
-                pace.wait(ts, switch)
+        caught_up = resumed = False
+        try:
+            for moment in feed.moments():
+                ts = moment[0].ts
+                self._repeat_inputs()
+                caught_up = ts > self._played_to and not self._inputs
+                if caught_up:
+                    if not resumed and self._stopped_by_hand():
+                        self._command("resume", "the run goes on")
+                    resumed = True
+                    pace.wait(ts, switch)
                 if switch.set:
                     break
-            self._moment(moment)
-            on_moment(ts)
-        if switch.set:
+                self._moment(moment)
+                self._played += 1
+                on_moment(ts)
+        except FeedError as error:
+            switch.stop(f"the feed has ended: {error}")
+        self._repeat_inputs()
+        how = "ended"
+        if switch.set and not caught_up:
+            how = "stopped before it had caught up"
+        elif switch.set:
             self._command("stop", switch.why)
-        else:
-            self._beat()
-            self.journal.commit()
         total = time.perf_counter() - began
         strategy = self.strategy
         if strategy.stopped is not None:
@@ -211,7 +221,7 @@ class LiveRun:
     def _moment(self, happenings: list[Happening]) -> None:
         """Everything of one moment through the engine, then the account, then into the journal."""
         sound: list[Any] = []
-        bars = False
+        marked = False
         for happening in happenings:
             why = self._gate.refusal(happening)
             if why is not None:
@@ -219,10 +229,10 @@ class LiveRun:
                 continue
             if isinstance(happening, NewsItem):
                 self.journal.append("news", _news_row(happening))
-            bars |= isinstance(happening, PriceBar)
+            marked |= isinstance(happening, PriceBar) and happening.symbol in self._traded
             sound += self._translated(happening)
         self._through_engine(sound)
-        if bars:
+        if marked:
             self._total(happenings[0].ts)
         self.journal.commit()
 
@@ -247,21 +257,20 @@ class LiveRun:
             action = MarketStatusAction.HALT if happening.halted else MarketStatusAction.TRADING
             return [InstrumentStatus(instrument.id, action, happening.ts, happening.ts)]
         if isinstance(happening, Quote):
-            return self._quotes(happening)
+            return [self._quote(happening)]
         prices = [happening.open, happening.high, happening.low]
         made = [instrument.make_price(happening.close if price is None else price) for price in prices]
         close = instrument.make_price(happening.close)
         high, low = max(made[0], made[1], close), min(made[0], made[2], close)
-        volume = Quantity(happening.volume or 0.0, 0)
+        volume = Quantity(happening.volume or 0.0, 6)
         return [Bar(self._bar_types[happening.symbol], made[0], high, low, close, volume, happening.ts, happening.ts)]
 
-    def _quotes(self, quote: Quote) -> list[QuoteTick]:
-        """The price, and where the exchange has no market at this moment, an empty book behind it."""
+    def _quote(self, quote: Quote) -> QuoteTick:
+        """The price, and what can be had at it; where the exchange has no market, nothing."""
         instrument = self.instruments[quote.symbol]
         price = instrument.make_price(quote.price)
-        has_market = self._liquidity.quoted(quote.symbol, quote.ts, quote.size)
-        sizes = [Quantity(DEEP, 0)] if has_market else [Quantity(DEEP, 0), Quantity(0, 0)]
-        return [QuoteTick(instrument.id, price, price, size, size, quote.ts, quote.ts) for size in sizes]
+        size = Quantity(self._liquidity.quoted(quote.symbol, quote.ts, quote.size), 0)
+        return QuoteTick(instrument.id, price, price, size, size, quote.ts, quote.ts)
 
     def _total(self, ts: int) -> None:
         """The account as a whole, in our books and in the engine's own, which must agree."""
@@ -286,44 +295,30 @@ class LiveRun:
 
     def _command(self, what: str, why: str) -> None:
         """A word of the operator, kept before it is obeyed so that a run that goes on obeys it again."""
-        ts = self._now + 1
-        self.journal.append("inputs", {"ts": ts, "what": what, "why": why})
+        self.journal.append("inputs", {"ts": self._now, "played": self._played, "what": what, "why": why})
         self.journal.commit()
-        self._obey(ts, what, why)
+        self._obey(what, why)
 
-    def _obey(self, ts: int, what: str, why: str) -> None:
+    def _obey(self, what: str, why: str) -> None:
+        ts = self._now
         self._through_engine([CustomData(DataType(Told), Told(ts, Command(what, why)))])
-        for _ in range(ARRIVALS if what == "stop" else 0):
-            if not any(map(self.strategy.under_way, self._traded)):
-                break
-            self._beat()
         self.journal.commit()
 
-    def _repeat_inputs(self, before: int) -> None:
-        while self._inputs and self._inputs[0]["ts"] < before:
+    def _repeat_inputs(self) -> None:
+        """What the operator wanted at this point of the run when it was played before."""
+        while self._inputs and self._inputs[0]["played"] == self._played:
             row = self._inputs.pop(0)
-            self.journal.append("inputs", {"ts": row["ts"], "what": row["what"], "why": row["why"]})
-            self._obey(row["ts"], row["what"], row["why"])
+            self.journal.append("inputs", {key: row[key] for key in ("ts", "played", "what", "why")})
+            self._obey(row["what"], row["why"])
 
     def _stopped_by_hand(self) -> bool:
+        """Whether what stopped the run was the operator, last and before any limit."""
         last = list(self.journal.rows("inputs"))[-1:]
-        return bool(last) and last[0]["what"] == "stop"
-
-    def _beat(self) -> None:
-        """Let what is under way to the exchange arrive."""
-        ts = self._now + round(self.settings.exchange.latency_ms * 1e6) + 1
-        self._through_engine([CustomData(DataType(Told), Told(ts, None))])
+        return bool(last) and last[0]["what"] == "stop" and last[0]["why"] == self.strategy.stopped
 
 
 def _step(market: MarketData) -> str:
     return "1-MINUTE" if market.intraday else "1-DAY"
-
-
-def _write_history(journal: Journal, history: Mapping[str, MarketData]) -> None:
-    """What was known before, once, so that the journal alone suffices to look at a decision again."""
-    for name, rows in history_rows(history).items():
-        journal.put_many(name, rows)
-    journal.commit()
 
 
 def _news_row(news: NewsItem) -> dict[str, Any]:

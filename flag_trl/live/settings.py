@@ -23,7 +23,7 @@ class Orders:
         How far beyond the last price a limit order may pay, in basis points of it; below zero it waits for a better
         price.
     time_in_force : {"day", "gtc", "ioc", "fok"}
-        What is open is cancelled when the symbol's next bar closes, whatever this says.
+        What is open is cancelled when the symbol's next bar closes, whatever this says: ``day`` and ``gtc`` are alike.
     """
 
     kind: OrderKind = "market"
@@ -44,10 +44,11 @@ class Exchange:
     Attributes
     ----------
     latency_ms : float
-        From the sending of an order or a cancellation to its arrival. Above zero, an order meets the next price.
+        From the sending of an order to its arrival. Above zero, an order meets the symbol's first price after that.
     participation : float
-        Share of a bar's volume that may be taken; 1 with a ``day`` order fills what is beyond it a tick worse, an
-        ``ioc`` order leaves it. 0 for no bound, and none holds where there is no volume.
+        Share of the volume at a price that a market order may take; what is beyond it is cancelled. A bar's volume
+        is spread evenly over its prices. 0 for no bound, and none holds where there is no volume, nor for limit
+        orders that wait.
     reject_rate : float
         Share of moments at which the exchange has no market and rejects orders; drawn by the seed, symbol and moment.
     price_digits, money_digits : int
@@ -95,7 +96,8 @@ class Limits:
     answer_within_s : float
         Seconds that the policy has; later its answer does not count. 0 waits.
     max_failures : int
-        Times in a row that the policy may answer with no number, or not at all, before the run stops.
+        Times in a row that the policy may fail, by an answer that is none or by an error, before the run stops. Late
+        answers do not count.
     at_stop : {"flatten", "hold"}
         What becomes of positions when the run is stopped; open orders are cancelled.
     """

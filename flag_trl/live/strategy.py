@@ -1,6 +1,6 @@
 """The policy as a NautilusTrader strategy: bars and news in, target positions out, everything into the journal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from nautilus_trader.model.events import (
 from nautilus_trader.model.identifiers import ClientId, ClientOrderId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.objects import Quantity
+from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.config import StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
@@ -89,6 +90,8 @@ class PolicyStrategy(Strategy):
     journal : Journal
     until : int, optional
         Moment of the last bar, on which nothing is decided any more.
+    distrusted : collection of str
+        Symbols whose last price was not believed, as the feed's gate keeps them.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class PolicyStrategy(Strategy):
         bar_types: Mapping[str, BarType],
         journal: Journal,
         until: int | None = None,
+        distrusted: Collection[str] = (),
     ) -> None:
         super().__init__(StrategyConfig(strategy_id="POLICY", order_id_tag="000"))
         self.settings = settings
@@ -118,6 +122,10 @@ class PolicyStrategy(Strategy):
         self._due: dict[str, int] = {}
         self._pending: dict[str, Pending] = {}
         self._halted: set[str] = set()
+        self._distrusted = distrusted
+        self._on_the_way: dict[str, tuple[Order, int]] = {}
+        self._closing: set[str] = set()
+        self._held_back: set[str] = set()
         self._order_number = 0
 
     # What comes in.
@@ -132,12 +140,16 @@ class PolicyStrategy(Strategy):
         self.subscribe_data(DataType(Told), client_id=TOLD)
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
-        """A price: decisions of the evening before become orders at the first of the day."""
+        """A price: what is on its way arrives, and decisions of the evening before become orders."""
         symbol = tick.instrument_id.symbol.value
         self.books.priced(symbol, (tick.bid_price.as_double() + tick.ask_price.as_double()) / 2)
-        pending = self._pending.get(symbol)
-        if pending is not None and symbol not in self._halted:
-            del self._pending[symbol]
+        if symbol in self._halted:
+            return
+        if symbol in self._on_the_way and tick.ts_event >= self._on_the_way[symbol][1]:
+            self.submit_order(self._on_the_way.pop(symbol)[0])
+        self._flatten(symbol)
+        pending = self._pending.pop(symbol, None)
+        if pending is not None:
             self.guard.marked(day_of(tick.ts_event), self.books.total)
             self._order(symbol, pending)
 
@@ -146,6 +158,8 @@ class PolicyStrategy(Strategy):
         symbol = data.instrument_id.symbol.value
         halted = data.action in (MarketStatusAction.HALT, MarketStatusAction.PAUSE, MarketStatusAction.SUSPEND)
         (self._halted.add if halted else self._halted.discard)(symbol)
+        if halted:
+            self._cancel(symbol)
         self._notice("halt", symbol, "the exchange has halted it" if halted else "it trades again")
 
     def on_data(self, data: Told) -> None:
@@ -170,7 +184,7 @@ class PolicyStrategy(Strategy):
         self.books.mark(symbol, taken.close)
         self.deciding.remember(symbol)
         self._write_account(symbol, taken)
-        self.cancel_all_orders(self.instruments[symbol].id)
+        self._cancel(symbol)
         self._pending.pop(symbol, None)
         self._since_decision[symbol] += 1
         last = self._until is not None and taken.ts >= self._until
@@ -196,7 +210,7 @@ class PolicyStrategy(Strategy):
 
     def _decide_due(self, event: Any) -> None:
         due, self._due = dict(sorted(self._due.items())), {}
-        due = {symbol: ts for symbol, ts in due.items() if symbol not in self._halted}
+        due = {symbol: ts for symbol, ts in due.items() if not self._shut(symbol)}
         if not due or self.stopped is not None:
             return
         rows = self.deciding.decide(list(due), event.ts_event)
@@ -217,7 +231,7 @@ class PolicyStrategy(Strategy):
     def _order(self, symbol: str, pending: Pending) -> None:
         """Send the order that leads to a target weight, as far as the limits allow."""
         books, settings = self.books, self.settings
-        if self.stopped is not None:
+        if self.stopped is not None or self._shut(symbol):
             return
         if self.under_way(symbol):
             self._notice("order under way", symbol, "the last order has not ended, so no other is sent")
@@ -242,8 +256,15 @@ class PolicyStrategy(Strategy):
         name = ClientOrderId(f"{symbol}-{self._order_number}")
         held = self.books.units(symbol)
         closes = {"reduce_only": held * units < 0.0 and abs(units) <= abs(held)}
-        force = TimeInForce[style.time_in_force.upper()]
+        # What a bounded exchange does not have is cancelled; the engine would fill it a tick worse.
+        bounded = self.settings.exchange.participation > 0
+        asked = TimeInForce[style.time_in_force.upper()]
+        force = TimeInForce.IOC if bounded and asked != TimeInForce.FOK else asked
+        if target is None:
+            self._closing.add(name.value)
+            force = TimeInForce.IOC if bounded else TimeInForce.DAY
         if style.kind == "limit" and target is not None:
+            force = asked
             price = instrument.make_price(
                 self.books.price(symbol) * (1.0 + (1 if units > 0 else -1) * style.limit_bps * 1e-4)
             )
@@ -262,14 +283,18 @@ class PolicyStrategy(Strategy):
             "quantity": abs(round(units)),
             "kind": "market" if price is None else "limit",
             "price": None if price is None else price.as_double(),
-            "time_in_force": style.time_in_force,
+            "time_in_force": order.tif_string().lower(),
             "target": target,
         }
         # The intention is kept before the order leaves.
         self.journal.put("orders", row)
         self.journal.commit()
         self.guard.traded(units * self.books.price(symbol))
-        self.submit_order(order)
+        latency = round(self.settings.exchange.latency_ms * 1e6)
+        if latency and target is not None:
+            self._on_the_way[symbol] = order, self.clock.timestamp_ns() + latency
+        else:
+            self.submit_order(order)
 
     def stop_trading(self, why: str) -> None:
         """Cancel what is open, flatten or hold, and decide nothing more."""
@@ -279,24 +304,40 @@ class PolicyStrategy(Strategy):
         self._pending.clear()
         self._due.clear()
         self._notice("stop", "", why)
-        for symbol, instrument in self.instruments.items():
-            self.cancel_all_orders(instrument.id)
+        for symbol in self.instruments:
+            self._cancel(symbol)
             self._flatten(symbol)
 
+    def _cancel(self, symbol: str) -> None:
+        """Cancel what is open of a symbol, and what has not arrived yet."""
+        self.cancel_all_orders(self.instruments[symbol].id)
+        if symbol in self._on_the_way:
+            name = self._on_the_way.pop(symbol)[0].client_order_id.value
+            row = {"id": name, "ts": self.clock.timestamp_ns(), "what": "canceled", "why": "before it arrived"}
+            self.journal.append("order_events", row)
+
     def _flatten(self, symbol: str) -> None:
-        """Close what a stopped run holds, if it is to; after what is on its way to the exchange has ended there."""
-        if self.stopped is None or self.settings.limits.at_stop != "flatten" or self.under_way(symbol):
+        """Close what a stopped run holds, if it is to; where that fails, at the symbol's next price again."""
+        units = self.books.units(symbol)
+        if self.stopped is None or self.settings.limits.at_stop != "flatten" or not units or self.under_way(symbol):
             return
-        if symbol in self._halted and self.books.units(symbol):
-            self._notice("halt", symbol, "it is halted, so its position stays")
-        else:
-            self._trade(symbol, -self.books.units(symbol), None)
+        if not self._shut(symbol):
+            self._trade(symbol, -units, None)
+        elif symbol not in self._held_back:
+            self._held_back.add(symbol)
+            self._notice("still held", symbol, f"{units:g} units: it is halted, or its price is not believed")
+
+    def _shut(self, symbol: str) -> bool:
+        """Whether a symbol cannot be traded, or at no price that is known."""
+        return symbol in self._halted or symbol in self._distrusted
 
     def under_way(self, symbol: str) -> bool:
         """Whether an order of a symbol has not ended yet."""
         instrument = self.instruments[symbol].id
         return bool(
-            self.cache.orders_open(instrument_id=instrument) or self.cache.orders_inflight(instrument_id=instrument)
+            symbol in self._on_the_way
+            or self.cache.orders_open(instrument_id=instrument)
+            or self.cache.orders_inflight(instrument_id=instrument)
         )
 
     # What came of it.
@@ -318,7 +359,9 @@ class PolicyStrategy(Strategy):
         self.journal.append("order_events", {"id": name, "ts": event.ts_event, "what": what, "why": str(why)})
         if what in ("rejected", "denied"):
             self._notice(what, event.instrument_id.symbol.value, f"{name}: {why}")
-        elif what != "accepted":
+        elif what == "accepted" and self.stopped is not None:
+            self.cancel_order(self.cache.order(event.client_order_id))
+        elif what != "accepted" and name not in self._closing:
             self._flatten(event.instrument_id.symbol.value)
 
     def on_order_filled(self, event: OrderFilled) -> None:
@@ -334,7 +377,8 @@ class PolicyStrategy(Strategy):
         if buy and self.books.units(symbol) > 0 and self.books.cash(symbol) < -0.005 * self.settings.capital:
             overdrawn = -self.books.cash(symbol)
             self._notice("overdrawn", symbol, f"{name}: the price had moved on, {overdrawn:,.2f} more than there was")
-        self._flatten(symbol)
+        if name not in self._closing:
+            self._flatten(symbol)
 
     def marked(self, ts: int) -> None:
         """The whole account at the end of a moment with bars, after which the run may have to stop."""

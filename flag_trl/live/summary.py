@@ -1,7 +1,6 @@
 """What a run came to, from its journal."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -57,7 +56,7 @@ def summary(journal: Journal) -> Summary:
     """Measure a run."""
     totals = list(journal.rows("totals"))
     equity = np.array([row["equity"] for row in totals], dtype=float)
-    years: int = next(iter(journal.setting("markets").values()))["periods_per_year"]
+    years: int = journal.setting("markets")[journal.setting("symbols")[0]]["periods_per_year"]
     fills, notices = list(journal.rows("fills")), [row["kind"] for row in journal.rows("notices")]
     counts = {
         "fills": len(fills),
@@ -101,10 +100,3 @@ def _exposures(journal: Journal, moments: list[int], equity: np.ndarray) -> np.n
         if row["ts"] in place:
             worth[place[row["ts"]]] += abs(row["units"]) * row["price"]
     return worth[1:] / equity[1:]
-
-
-def last_state(journal: Journal) -> dict[str, Any]:
-    """The whole account as it was marked last."""
-    for row in journal.rows("totals", order="ts DESC LIMIT 1"):
-        return dict(row)
-    return {}

@@ -4,29 +4,29 @@ A process of its own, since an engine that simulates and one that is connected d
 adapter that dies must not take the account along.
 """
 
+import json
 import multiprocessing
 import queue
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
-from flag_trl.live.events import SECOND, Beat, Happening, PriceBar
-from flag_trl.live.feed import moments_of
+from flag_trl.live.events import SECOND, Happening, PriceBar
+from flag_trl.live.feed import FeedError, moments_of
 
 ADAPTERS = "nautilus_trader.adapters."
-SECRET = re.compile(r"key|secret|password|passphrase|token|credential", re.IGNORECASE)
+SECRET = re.compile(r"key|secret|passw|passphrase|token|credential|mnemonic", re.IGNORECASE)
+WITH_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 UNITS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
-BEAT_S = 60.0
-"""Seconds between beats where nothing else happens."""
+GRACE_S = 1.0
+"""Seconds in which the bars of one close are waited for."""
 
 
-class VenueError(Exception):
+class VenueError(FeedError):
     """A venue that is not configured as it must be, or that has gone."""
 
 
@@ -67,10 +67,10 @@ class Venue:
     foreign_adapter: bool = False
 
     def __post_init__(self) -> None:
-        secret = [name for name in _names(self.settings) if SECRET.search(name)]
+        secret = [name for name in _secrets("settings", self.settings)]
         if secret:
             raise VenueError(
-                f"venue, settings: {', '.join(secret)} stands in a file; take it out, and set the environment "
+                f"venue: {', '.join(secret)} stands in a file; take it out, and set the environment "
                 "variable that the adapter reads"
             )
         for name in ("config", "factory"):
@@ -79,16 +79,16 @@ class Venue:
                 raise VenueError(f"venue, {name}: {path!r}; give module:class")
             if not path.startswith(ADAPTERS) and not self.foreign_adapter:
                 raise VenueError(
-                    f"venue, {name}: {path} is not one of {ADAPTERS}*; foreign_adapter: true runs other code"
+                    f"venue, {name}: {path} is not one of {ADAPTERS}*; --foreign_adapter true runs other code"
                 )
         if not self.instruments:
             raise VenueError("venue, instruments: none; give each symbol its instrument id, BTCUSDT: BTCUSDT.BINANCE")
         self.step_s  # noqa: B018
 
     @classmethod
-    def from_recipe(cls, said: Mapping[str, Any]) -> "Venue":
-        """Of a recipe's `venue`."""
-        known = set(cls.__dataclass_fields__)
+    def from_recipe(cls, said: Mapping[str, Any], foreign_adapter: bool = False) -> "Venue":
+        """Of a recipe's `venue`; whether other code may run is not the recipe's to say."""
+        known = set(cls.__dataclass_fields__) - {"foreign_adapter"}
         unknown, missing = (
             sorted(set(said) - known),
             sorted({"client", "config", "factory", "instruments", "bar"} - set(said)),
@@ -98,7 +98,7 @@ class Venue:
                 missing
             )
             raise VenueError(f"venue: {'; '.join(told)}; there are {', '.join(sorted(known))}")
-        return cls(**said)
+        return cls(**said, foreign_adapter=foreign_adapter)
 
     @property
     def step_s(self) -> int:
@@ -111,18 +111,18 @@ class Venue:
     def local(self, ts: int) -> int:
         """A moment of the world's clock on the exchange's own."""
         seconds, rest = divmod(ts, SECOND)
-        offset = ZoneInfo(self.zone).utcoffset(np.datetime64(seconds, "s").item())
+        offset = datetime.fromtimestamp(seconds, ZoneInfo(self.zone)).utcoffset()
         assert offset is not None
         return (seconds + int(offset.total_seconds())) * SECOND + rest
 
 
 @dataclass(frozen=True)
 class VenueFeed:
-    """A venue's bars as moments, and a beat now and then so that time goes on without them."""
+    """A venue's bars as moments, those of one close together."""
 
     venue: Venue
     stopped: Callable[[], bool]
-    beat_s: float = BEAT_S
+    grace_s: float = GRACE_S
 
     def moments(self) -> Iterator[list[Happening]]:
         """Until somebody stops; VenueError where the adapter's process has ended by itself."""
@@ -130,27 +130,27 @@ class VenueFeed:
         bars: Any = context.Queue()
         child = context.Process(target=serve, args=(self.venue, bars), daemon=True)
         child.start()
-        last_beat = time.monotonic()
         try:
+            together: list[PriceBar] = []
             while not self.stopped():
-                bar = _next(bars)
+                bar = _next(bars, self.grace_s)
                 if isinstance(bar, str):
                     raise VenueError(f"{self.venue.client}: {bar}")
+                if together and (bar is None or bar.ts != together[0].ts):
+                    yield from moments_of(together)
+                    together = []
                 if bar is not None:
-                    yield from moments_of(bar)
+                    together.append(bar)
                 elif not child.is_alive():
                     raise VenueError(f"{self.venue.client}: the adapter's process has ended ({child.exitcode})")
-                elif time.monotonic() - last_beat >= self.beat_s:
-                    last_beat = time.monotonic()
-                    yield [Beat(self.venue.local(time.time_ns()))]
         finally:
             child.terminate()
             child.join(timeout=10)
 
 
-def _next(bars: Any) -> PriceBar | str | None:
+def _next(bars: Any, grace_s: float) -> PriceBar | str | None:
     try:
-        found: PriceBar | str = bars.get(timeout=0.2)
+        found: PriceBar | str = bars.get(timeout=grace_s)
     except queue.Empty:
         return None
     return found
@@ -166,7 +166,8 @@ def serve(venue: Venue, bars: Any) -> None:
 
 def _node(venue: Venue, bars: Any) -> Any:
     from nautilus_trader.common.config import LoggingConfig
-    from nautilus_trader.config import TradingNodeConfig
+    from nautilus_trader.config import LiveDataClientConfig, TradingNodeConfig
+    from nautilus_trader.live.factories import LiveDataClientFactory
     from nautilus_trader.live.node import TradingNode
     from nautilus_trader.model.data import BarType
     from nautilus_trader.trading.strategy import Strategy
@@ -187,22 +188,36 @@ def _node(venue: Venue, bars: Any) -> Any:
     config = TradingNodeConfig(
         trader_id="FLAG-TRL-001",
         logging=LoggingConfig(log_level="ERROR"),
-        data_clients={venue.client: _named(venue.config)(**venue.settings)},
+        data_clients={
+            venue.client: _named(venue.config, LiveDataClientConfig).parse(json.dumps(dict(venue.settings)))
+        },
     )
     node = TradingNode(config=config)
-    node.add_data_client_factory(venue.client, _named(venue.factory))
+    node.add_data_client_factory(venue.client, _named(venue.factory, LiveDataClientFactory))
     node.trader.add_strategy(Forwarder())
     node.build()
     return node
 
 
-def _named(path: str) -> Any:
+def _named(path: str, kind: type) -> Any:
+    """A class by its path, if it is of the kind that is needed there."""
     module, name = path.split(":")
-    return getattr(import_module(module), name)
+    found = getattr(import_module(module), name)
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise VenueError(f"{path} is no {kind.__name__}")
+    return found
 
 
-def _names(settings: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in settings.items():
-        yield str(name)
-        if isinstance(value, Mapping):
-            yield from _names(value)
+def _secrets(name: str, value: Any) -> Iterator[str]:
+    """Names under which something stands that looks like a key, or an address with one in it."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if SECRET.search(str(key)) and inner is not None:
+                yield f"{name}.{key}"
+            else:
+                yield from _secrets(f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _secrets(f"{name}.{number}", inner)
+    elif isinstance(value, str) and WITH_PASSWORD.search(value):
+        yield name

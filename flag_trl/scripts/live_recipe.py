@@ -1,6 +1,7 @@
 """A recipe of a live run: the options that simulation and paper trading share, and what they build."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flag_trl.agent import AGENT_FILES, Agent, Policy, agent_folder, file_digest
 from flag_trl.backtest import always_cash, buy_and_hold
 from flag_trl.data import Period
+from flag_trl.live.venue import Venue, VenueError
 from flag_trl.scripts.backtest import check_training
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.trainer import FlagConfig
@@ -44,13 +46,14 @@ class LiveArguments:
         default=0.0, metadata={"help": "Basis points beyond the last price that a limit order may pay."}
     )
     time_in_force: Literal["day", "gtc", "ioc", "fok"] = field(
-        default="day", metadata={"help": "Of orders; what is left of one is cancelled at the next bar anyway."}
+        default="day",
+        metadata={"help": "Of orders; what is left is cancelled at the next bar anyway, so day and gtc are alike."},
     )
     latency_ms: float = field(
-        default=0.0, metadata={"help": "Until an order arrives; above 0 it meets the next price that there is."}
+        default=0.0, metadata={"help": "Until an order arrives; above 0 it meets the first price after that."}
     )
     participation: float = field(
-        default=0.0, metadata={"help": "Share of a bar's volume that an order may take; 0 for no bound."}
+        default=0.0, metadata={"help": "Share of the volume at a price that a market order may take; 0 for no bound."}
     )
     reject_rate: float = field(default=0.0, metadata={"help": "Share of moments at which orders are rejected."})
     price_digits: int = field(default=4, metadata={"help": "Decimals of prices at the exchange."})
@@ -63,8 +66,14 @@ class LiveArguments:
     max_jump: float = field(default=0.5, metadata={"help": "Change of a price between bars that is not believed."})
     max_age_s: float = field(default=5 * 86_400.0, metadata={"help": "Seconds from a bar to an order made of it."})
     answer_within_s: float = field(default=0.0, metadata={"help": "Seconds the policy has to answer; 0 waits."})
-    max_failures: int = field(default=3, metadata={"help": "Failed answers in a row at which the run stops."})
+    max_failures: int = field(
+        default=3, metadata={"help": "Failed answers in a row at which the run stops; late ones do not count."}
+    )
     at_stop: Literal["flatten", "hold"] = field(default="hold", metadata={"help": "What a stop does with positions."})
+    foreign_adapter: bool = field(
+        default=False,
+        metadata={"help": "Let `venue` name classes outside NautilusTrader, which runs their code; not in a recipe."},
+    )
     venue: dict = field(
         default_factory=dict,
         metadata={"help": "Of `flag-trl paper`, in the recipe file: the venue adapter; see docs/live.md."},
@@ -82,6 +91,16 @@ def read_live_recipe(argv: Sequence[str] | None) -> Recipe:
     recipe = read_recipe(argv, LiveArguments)
     if recipe.trading.close_at_end:
         raise SystemExit("close_at_end: a live run ends with what it holds; leave it out, or give --at_stop flatten")
+    words = sys.argv[1:] if argv is None else argv
+    if recipe.extra.foreign_adapter and not any(word.startswith("--foreign_adapter") for word in words):
+        raise SystemExit(
+            "foreign_adapter: a recipe cannot allow it; give --foreign_adapter true if you trust that code"
+        )
+    if recipe.extra.venue:
+        try:
+            Venue.from_recipe(recipe.extra.venue, recipe.extra.foreign_adapter)
+        except VenueError as error:
+            raise SystemExit(str(error)) from error
     # Shares come one by one at an exchange.
     recipe.trading.lot_size = recipe.trading.lot_size or 1.0
     return recipe

@@ -6,9 +6,12 @@ flag-trl paper --policy outputs/quickstart --config recipes/live/msft.yaml --spe
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from flag_trl.data import MarketData
+from flag_trl.data.market import WHOLE_DAY
 from flag_trl.scripts import simulate
 from flag_trl.scripts.live_recipe import check_live, read_live_recipe
 
@@ -33,29 +36,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     if recipe.extra.days or recipe.extra.speed:
         raise SystemExit("a venue has days and a speed of its own; leave out days and speed, or the venue")
     try:
-        venue = Venue.from_recipe(recipe.extra.venue)
+        venue = Venue.from_recipe(recipe.extra.venue, recipe.extra.foreign_adapter)
         history = {symbol: market for symbol, market in recipe.markets().items() if symbol in venue.instruments}
         missing = sorted(set(venue.instruments) - set(history))
         if missing:
             raise SystemExit(f"symbols: {', '.join(missing)} of the venue have no past; add them, and their data")
+        print("a venue gives bars and no news: a policy that was trained to read news is shown none")
         if venue.step_s < 86_400:
-            history = {symbol: _last_bar(market) for symbol, market in history.items()}
+            history = {symbol: _last_bar(market, venue.step_s) for symbol, market in history.items()}
     except VenueError as error:
         raise SystemExit(f"flag-trl paper: {error}") from error
 
     def feed_of(journal: "Journal", switch: "StopSwitch") -> RecordedFeed:
         return RecordedFeed(journal, VenueFeed(venue, lambda: switch.set))
 
-    try:
-        return simulate.run(recipe, feed_of, history, {symbol: [] for symbol in history}, None)
-    except VenueError as error:
-        raise SystemExit(f"flag-trl paper: {error}; --resume true goes on") from error
+    return simulate.run(recipe, feed_of, history, {symbol: [] for symbol in history}, None)
 
 
-def _last_bar(market: MarketData) -> MarketData:
+def _last_bar(market: MarketData, step_s: int) -> MarketData:
     """The last day's close as one short bar: daily bars and minutes make no common past, but prices go on from it."""
     moment = market.dates[-1:].astype("datetime64[s]") + market.decided_after(False)
-    return replace(market, dates=moment, close=market.close[-1:], open=None, high=None, low=None, volume=None)
+    if market.session_close == WHOLE_DAY:
+        moment = moment - np.timedelta64(1, "s")
+    session_s = 86_400 if market.session_close == WHOLE_DAY else 23_400
+    years = market.periods_per_year * session_s // step_s
+    columns: dict[str, Any] = {name: None for name in ("open", "high", "low", "volume")}
+    return replace(market, dates=moment, close=market.close[-1:], periods_per_year=years, **columns)
 
 
 if __name__ == "__main__":

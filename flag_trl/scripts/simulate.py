@@ -68,12 +68,15 @@ def run(
     names = {"symbols": symbols, "context": dict(context), "markets": heads, "policy": said}
     try:
         with Journal(path) as journal:
-            begun = journal.begin({**names, **_described(recipe, settings), "venue": recipe.extra.venue})
+            begun = journal.begin({**names, **_described(recipe, settings), "venue": _told_of(recipe.extra.venue)})
             console.print(_introduction(recipe, symbols, begun), style="dim", highlight=False)
             game, switch = LiveRun(policy, settings, history, journal, context, until, symbols), StopSwitch()
             try:
                 with switch.on_signals(), _told(until, recipe.extra.policy) as tell:
                     outcome = game.play(feed_of(journal, switch), pace, switch, tell)
+            except BaseException as error:
+                journal.ended(f"failed: {type(error).__name__}: {error}")
+                raise
             finally:
                 game.close()
             journal.ended(outcome.how)
@@ -133,6 +136,11 @@ def _introduction(recipe: Recipe, symbols: Sequence[str], begun: bool) -> str:
             f"goes on with {journal_path(recipe.output)}: what is in it is played again and must come out equal"
         )
     return "\n".join(lines)
+
+
+def _told_of(venue: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a venue the journal names: nothing that an adapter is configured with."""
+    return {name: venue[name] for name in ("client", "instruments", "bar", "zone") if name in venue}
 
 
 @contextmanager

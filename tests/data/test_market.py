@@ -118,3 +118,12 @@ def test_a_day_may_be_written_in_many_ways(value: object) -> None:
 def test_what_names_no_day_is_refused(value: object) -> None:
     with pytest.raises(DataError, match="is not a date; write it as YYYY-MM-DD"):
         as_day(value)
+
+
+def test_days_written_in_seconds_are_days_and_minutes_are_not():
+    days = np.array(["2020-01-02", "2020-01-03"], dtype="datetime64[s]")
+    daily = MarketData("AAA", days, np.array([1.0, 2.0]))
+    assert not daily.intraday and daily.dates.dtype == "datetime64[D]"
+    minutes = MarketData("AAA", days + np.timedelta64(34_260, "s"), np.array([1.0, 2.0]))
+    assert minutes.intraday and minutes.as_of(1, after_close=True).cutoff == minutes.dates[1]
+    assert minutes.as_of(1).date == np.datetime64("2020-01-03")

@@ -60,7 +60,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "fill put, not committed": lambda: at(PolicyStrategy, "on_order_filled", 7, after=True),
     "before a commit": lambda: at(Journal, "commit", 60),
     "after a commit": lambda: at(Journal, "commit", 60, after=True),
-    "history half written": lambda: at(Journal, "put_many", 1, after=True),
+    "history half written": lambda: at(Journal, "put_history", 1),
 }
 
 

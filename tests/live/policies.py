@@ -80,7 +80,7 @@ class Slow(Moody):
 class Broken(Moody):
     """Answers some of its questions with what is no number, or not at all."""
 
-    def __init__(self, on: Sequence[int], how: Literal["nan", "raise", "illegal", "sum"] = "nan") -> None:
+    def __init__(self, on: Sequence[int], how: str = "nan") -> None:
         super().__init__()
         self._on, self._how, self.asked = set(on), how, 0
 
@@ -94,5 +94,15 @@ class Broken(Moody):
         if self._how == "illegal":
             illegal = np.array([np.flatnonzero(~np.array(o.legal))[0] for o in observations])
             return Decision(illegal, decision.probabilities)
-        factor = np.nan if self._how == "nan" else 2.0
-        return Decision(decision.actions, decision.probabilities * factor)
+        if self._how == "nothing":
+            return None
+        actions, chances = decision.actions, decision.probabilities
+        odd = {
+            "nan": (actions, chances * np.nan),
+            "sum": (actions, chances * 2.0),
+            "negative": (actions, chances + [[-2.0, 2.0, 0.0]]),
+            "outside": (actions * 0 - 1, chances),
+            "shape": (actions[:, None], chances),
+            "fraction": (actions * 1.0, chances),
+        }
+        return Decision(*odd[self._how])

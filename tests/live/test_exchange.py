@@ -1,10 +1,12 @@
 """What the simulated exchange does to orders: time, liquidity, rejections, limits on prices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from flag_trl.accounts import AllIn, Costs, Signed
-from flag_trl.data import MarketData
+from flag_trl.data import DatedText, MarketData
 from flag_trl.live import Exchange, LiveSettings, Orders
 from tests.live.policies import Fixed, Moody
 
@@ -49,12 +51,53 @@ def test_an_order_beyond_the_volume_is_filled_in_part_and_the_rest_is_cancelled(
     assert played.column("accounts", "units").tolist() == [0.0, 200.0, 200.0, 200.0]
 
 
-def test_a_day_order_beyond_the_volume_pays_a_tick_more_for_the_rest(game):
-    market = bars([100] * 3, volume=[2_000] * 3)
-    played = game(Fixed([BUY, HOLD]), {"AAA": market}, 1, capital=30_000.0, exchange=Exchange(participation=0.1))
+def test_where_hardly_anything_was_traded_nothing_can_be_had(game):
+    market = bars([100] * 4, volume=[5] * 4)
+    played = game(Fixed([BUY]), {"AAA": market}, 1, exchange=Exchange(participation=0.1))
     played.play()
-    found = [(row["quantity"], row["price"]) for row in played.journal.rows("fills")]
-    assert found == [(200.0, 100.0), (100.0, 100.0001)] and played.notices() == []
+    assert played.column("fills", "id").tolist() == []
+    assert "no market" in played.notices("rejected")[0]
+
+
+def test_a_bars_volume_is_spread_over_its_prices(game):
+    market = bars([100] * 4, open=[100] * 4, high=[100] * 4, low=[100] * 4, volume=[4_000] * 4)
+    played = game(Fixed([BUY, HOLD]), {"AAA": market}, 1, fill="next_open", exchange=Exchange(participation=0.1))
+    played.play()
+    assert played.column("fills", "quantity").tolist() == [100.0]
+
+
+@pytest.mark.parametrize("fill", ["same_close", "next_open"])
+def test_an_exchange_without_a_market_fills_nothing(game, fill):
+    columns = {name: [100] * 6 for name in ("open", "high", "low")}
+    settings = {"fill": fill, "exchange": Exchange(reject_rate=1.0), "costs": Costs(slippage_bps=50)}
+    for kind in (Orders(), Orders("limit", limit_bps=-1)):
+        played = game(Fixed([BUY]), {"AAA": bars([100] * 6, **columns)}, 1, name=kind.kind, orders=kind, **settings)
+        played.play()
+        assert played.column("fills", "id").tolist() == [] and len(played.column("orders", "id")) > 2
+
+
+def test_news_of_another_symbol_does_not_hurry_an_order(game):
+    market = bars([100, 100, 110, 120])
+    noon = np.datetime64("2020-01-02T18:00:00")
+    other = replace(market, symbol="BBB", texts=(DatedText("news", "BBB rose.", noon),))
+    for name, texts in (("with", other.texts), ("without", ())):
+        markets = {"AAA": market, "BBB": replace(other, texts=texts)}
+        played = game(Fixed([BUY, HOLD]), markets, 1, name=name, exchange=Exchange(latency_ms=1.0))
+        played.play()
+        assert played.column("fills", "price").tolist() == [110.0, 110.0]
+
+
+def test_a_limit_order_that_pays_more_than_the_last_price_buys_with_all_cash(game):
+    played = game(Fixed([BUY, HOLD]), {"AAA": bars([100] * 4)}, 1, orders=Orders("limit", limit_bps=20))
+    played.play()
+    assert played.column("fills", "quantity").tolist() == [1000.0] and played.notices() == []
+
+
+def test_a_hundred_and_twenty_symbols_trade_at_one_close(game):
+    markets = {f"S{n:03}": replace(bars([100] * 4), symbol=f"S{n:03}") for n in range(120)}
+    played = game(Fixed([BUY, HOLD]), markets, 1, capital=1_200_000.0)
+    played.play()
+    assert len(played.column("fills", "id")) == 120 and played.notices() == []
 
 
 def test_rejections_are_drawn_by_moment_and_leave_the_account_as_it_was(game, noisy):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from flag_trl.accounts import Signed
-from flag_trl.data import DatedText, Event, MarketData
+from flag_trl.data import DataError, DatedText, Event, MarketData
+from flag_trl.data.market import WHOLE_DAY
 from flag_trl.live.events import Beat, PriceBar, Quote
 from flag_trl.live.feed import ReplayFeed, moments_of, quotes_of
 from flag_trl.live.tape import Tape, head_of, history_rows, market_of
@@ -107,10 +108,17 @@ def test_a_bars_prices_come_in_order_the_nearer_extreme_first():
 
 def test_a_bar_from_anywhere_becomes_moments():
     bar = PriceBar("AAA", 1000, 10.5, open=10.0, high=11.0, low=9.8, opened=400)
-    moments = list(moments_of(bar))
+    moments = list(moments_of([bar]))
     kinds = [[type(h) for h in moment] for moment in moments]
     assert kinds == [[Quote], [Quote], [Quote], [Quote, PriceBar], [Beat]]
     assert [moment[0].ts for moment in moments] == [400, 600, 800, 1000, 1001]
+
+
+def test_bars_of_one_close_are_one_moment_with_one_beat():
+    bars = [PriceBar(symbol, 1000, 10.5, open=10.0, opened=400) for symbol in ("BBB", "AAA")]
+    found = list(moments_of(bars))
+    assert [moment[0].ts for moment in found] == [400, 1000, 1001]
+    assert [getattr(h, "symbol", "") for h in found[1]] == ["AAA", "BBB", "AAA", "BBB"] and len(found[2]) == 1
 
 
 def test_a_market_comes_back_from_its_rows(noisy):
@@ -134,6 +142,21 @@ def test_there_must_be_a_past(noisy):
     market = noisy()
     with pytest.raises(ValueError, match="start later"):
         ReplayFeed.of_period({"AAA": market}, market.dates[0], market.dates[-1], "same_close").history()
+
+
+def test_opens_are_needed_to_fill_at_them(noisy):
+    market = replace(noisy(), open=None)
+    with pytest.raises(DataError, match="AAA has closes but no opens"):
+        ReplayFeed.of_period({"AAA": market}, market.dates[30], market.dates[-1], "next_open")
+
+
+def test_a_market_beside_adds_no_bar_to_the_account(game, noisy):
+    index = MarketData("IDX", np.datetime64("2020-01-01") + np.arange(90), np.full(90, 5.0), session_close=WHOLE_DAY)
+    config = ObservationConfig(past_returns=1, indicators=[], context=True)
+    played = game(Moody(config), {"AAA": replace(noisy(), context=(index,))})
+    played.play()
+    assert played.column("totals", "ts").tolist() == played.column("accounts", "ts").tolist()
+    assert len(played.column("decisions", "ts")) == 29
 
 
 def test_an_empty_feed_ends_at_once(game, noisy):

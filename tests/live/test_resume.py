@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from flag_trl.accounts import Signed
-from flag_trl.live import Exchange, Journal, JournalError, Limits
+from flag_trl.live import Exchange, Journal, JournalError, Limits, journal_path
 from flag_trl.live.run import StopSwitch
 from tests.conftest import REPOSITORY
 from tests.live.fault_driver import POINTS
-from tests.live.policies import EVERYTHING, Moody
+from tests.live.policies import EVERYTHING, Broken, Moody
 
 DRIVER = Path(__file__).with_name("fault_driver.py")
 
@@ -65,7 +65,7 @@ def test_a_changed_price_stops_the_run_that_goes_on(game, noisy):
     first.close()
     close = market.close.copy()
     close[40] *= 1.001
-    again = game(Moody(), {"AAA": replace(market, close=close, high=None, low=None)})
+    again = game(Moody(), {"AAA": replace(market, close=close)})
     with pytest.raises(JournalError, match="have changed since"):
         again.play()
 
@@ -108,6 +108,57 @@ def test_a_run_that_was_stopped_goes_on_trading_and_a_third_one_agrees(game, noi
     assert third.play().decisions == 0 and third.journal.digest() == digest
 
 
+@pytest.mark.parametrize("at_stop", ["flatten", "hold"])
+def test_stopped_after_any_moment_it_goes_on_and_a_third_run_agrees(game, noisy, at_stop):
+    """Between a bar and its decision, between a decision and its fill: the stop is repeated where it was."""
+    market = {"AAA": noisy(n=38)}
+    settings = {"scheme": Signed(), "limits": Limits(at_stop=at_stop), "fill": "same_close"}
+    settings["exchange"] = Exchange(latency_ms=5.0, price_digits=8, money_digits=8)
+    count = len(list(game(Moody(), market, name="count", **settings).feed.moments()))
+    for moment in range(1, count):
+        digests = []
+        for part in range(3):
+            played = game(Moody(), market, name=f"{at_stop}-{moment}", **settings)
+            switch, seen = StopSwitch(), [0]
+
+            def tell(ts: int, seen=seen, switch=switch, part=part, moment=moment) -> None:
+                seen[0] += 1
+                if part == 0 and seen[0] == moment:
+                    switch.stop("lunch")
+
+            played.play(switch=switch, on_moment=tell)
+            digests.append(played.journal.digest())
+            played.close()
+        assert digests[1] == digests[2] != digests[0], moment
+
+
+def test_a_stop_by_a_limit_is_not_lifted_by_one_by_hand(game, noisy):
+    market, settings = {"AAA": noisy(n=60)}, {"limits": Limits(max_failures=2)}
+    first, switch = game(Broken([3, 4]), market, **settings), StopSwitch()
+
+    def tell(ts: int) -> None:
+        if len(first.column("totals", "ts")) == 15:
+            switch.stop("enough of it")
+
+    assert "max_failures" in first.play(switch=switch, on_moment=tell).how
+    first.close()
+    again = game(Broken([]), market, **settings)
+    assert "max_failures" in again.play().how and len(again.column("decisions", "ts")) == 4
+
+
+def test_a_changed_past_stops_a_run_that_goes_on(game, noisy):
+    market = noisy()
+    first = game(Moody(), {"AAA": market})
+    first.play()
+    digest = first.journal.digest()
+    first.close()
+    shorter = {name: getattr(market, name)[1:] for name in ("dates", "open", "high", "low", "close", "volume")}
+    with pytest.raises(JournalError, match="settings history: value was"):
+        game(Moody(), {"AAA": replace(market, **shorter)}, 29)
+    with Journal(first.journal.path, read_only=True) as journal:
+        assert journal.digest() == digest
+
+
 def test_one_journal_has_one_writer_and_any_number_of_readers(game, noisy):
     played = game(Moody(), {"AAA": noisy(n=34)})
     with pytest.raises(JournalError, match=f"being written by process {os.getpid()}"):
@@ -124,6 +175,16 @@ def test_a_journal_of_other_settings_is_not_gone_on_with(tmp_path):
         journal.begin({"seed": 1, "fill": "next_open"})
 
 
+def test_a_folder_may_have_a_dot_in_its_name(tmp_path):
+    assert journal_path(tmp_path / "lr-0.1") == tmp_path / "lr-0.1" / "journal.sqlite"
+    assert journal_path(tmp_path / "old.sqlite") == tmp_path / "old.sqlite"
+
+
+def test_a_journal_is_for_its_owner_alone(tmp_path):
+    with Journal(tmp_path / "journal.sqlite"):
+        assert (tmp_path / "journal.sqlite").stat().st_mode & 0o077 == 0
+
+
 def test_what_is_no_journal_is_named(tmp_path):
     (tmp_path / "journal.sqlite").write_text("no database, but long enough to look like one " * 20)
     with pytest.raises(JournalError, match="no journal of a live run"):
@@ -138,7 +199,5 @@ def test_a_row_is_written_once_and_a_second_truth_is_refused(tmp_path):
         assert journal.put("accounts", row) and not journal.put("accounts", row)
         with pytest.raises(JournalError, match="accounts 5, AAA: cash was 3.0 and now comes out as 4.0"):
             journal.put("accounts", {**row, "cash": 4.0})
-        assert (
-            not journal.put("decisions", {"ts": 5, "symbol": "AAA", "took_s": 1.0})
-            or journal.put("decisions", {"ts": 5, "symbol": "AAA", "took_s": 2.0}) is False
-        )
+        assert journal.put("decisions", {"ts": 5, "symbol": "AAA", "took_s": 1.0})
+        assert not journal.put("decisions", {"ts": 5, "symbol": "AAA", "took_s": 2.0})

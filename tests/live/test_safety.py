@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from flag_trl.accounts import AllIn, Signed
 from flag_trl.data import MarketData
-from flag_trl.live import Exchange, Limits
+from flag_trl.live import Exchange, Limits, Orders
 from flag_trl.live.events import Beat, Halt, PriceBar, Quote
 from flag_trl.live.gate import Gate
 from flag_trl.live.guard import Guard, Wish
@@ -147,6 +148,11 @@ def test_a_policy_that_never_answers_does_not_hold_the_run_up(game, noisy):
         ("raise", "RuntimeError: out of memory"),
         ("illegal", "cannot execute"),
         ("sum", "do not sum to one"),
+        ("negative", "do not sum to one"),
+        ("nothing", "it is a NoneType"),
+        ("outside", "cannot execute"),
+        ("shape", "its actions have shape"),
+        ("fraction", "type float64"),
     ],
 )
 def test_an_answer_that_is_none_lets_the_bar_pass(game, noisy, how, why):
@@ -164,6 +170,22 @@ def test_three_failures_in_a_row_stop_the_run_and_flatten(game, noisy):
     assert "max_failures: the policy failed 3 times in a row" in played.play().how
     assert len(played.column("decisions", "ts")) == 6
     assert played.column("accounts", "units").tolist()[-1] == 0.0
+
+
+def test_late_answers_neither_count_as_failures_nor_forgive_them(game, noisy):
+    class Both(Broken):
+        def decide(self, observations, uniforms=None):
+            if self.asked == 2:
+                self.asked += 1
+                time.sleep(0.6)
+            return super().decide(observations, uniforms)
+
+    limits = Limits(answer_within_s=0.2, max_failures=3)
+    played = game(Both([1, 2, 4, 5, 6, 7]), {"AAA": noisy(n=60)}, limits=limits)
+    outcome = played.play(pace=Pace(speed=86_400 / 0.4))
+    status = played.column("decisions", "status").tolist()
+    assert status[:3] == ["failed", "failed", "late"] and "max_failures" in outcome.how
+    assert status.count("failed") == 3
 
 
 # The operator.
@@ -188,8 +210,6 @@ def test_a_signal_stops_in_order(game, at_stop):
 
 
 def test_open_orders_are_cancelled_by_a_stop(game):
-    from flag_trl.live import Orders
-
     market = bars([100.0] * 5, open=[100.0] * 5, high=[100.0] * 5, low=[100.0] * 5)
     played = game(Fixed([BUY]), {"AAA": market}, 1, fill="next_open", orders=Orders("limit", limit_bps=-500))
     switch = StopSwitch()
@@ -208,6 +228,77 @@ def test_a_stop_wakes_a_run_that_waits_for_its_clock(game):
     switch = StopSwitch()
     threading.Timer(0.3, switch.stop, ["enough"]).start()
     assert played.play(pace=Pace(speed=1.0), switch=switch).how == "stopped: enough"
+
+
+def test_a_closing_order_that_is_rejected_is_sent_again_at_the_next_price(game):
+    market = bars([100, 100, 100, *[80] * 30])
+    limits, exchange = Limits(max_drawdown=0.15, at_stop="flatten"), Exchange(reject_rate=0.5, seed=3)
+    played = game(Fixed([BUY, BUY, HOLD]), {"AAA": market}, 1, limits=limits, exchange=exchange)
+    played.play()
+    assert 1000.0 in played.column("accounts", "units") and len(played.notices("rejected")) > 0
+    assert played.run.strategy.books.units("AAA") == 0.0
+
+
+@pytest.mark.parametrize("force", ["fok", "ioc", "day"])
+def test_what_can_be_had_bounds_a_closing_order_too_and_it_is_sent_once_a_price(game, force):
+    market = bars([100] * 3 + [80] * 12, volume=[100_000] * 3 + [2_000] * 12)
+    settings = {"limits": Limits(max_drawdown=0.15, at_stop="flatten"), "exchange": Exchange(participation=0.1)}
+    orders = Orders(time_in_force=force)
+    played = game(Fixed([BUY, HOLD]), {"AAA": market}, 1, orders=orders, **settings)
+    played.play()
+    # At the price that broke the limit, and at each one after it.
+    units = played.column("accounts", "units").tolist()
+    assert units[:8] == [0.0, 1000.0, 1000.0, 600.0, 400.0, 200.0, 0.0, 0.0]
+    assert len(played.column("orders", "id")) == 6
+
+
+@pytest.mark.parametrize("limit_bps", [50.0, -50.0])
+def test_an_order_on_its_way_does_not_outlive_a_stop(game, limit_bps):
+    columns = {name: [100] * 8 for name in ("open", "high", "low")}
+    played = game(
+        Fixed([BUY, HOLD]),
+        {"AAA": bars([100] * 8, **columns)},
+        1,
+        fill="next_open",
+        orders=Orders("limit", limit_bps=limit_bps),
+        limits=Limits(at_stop="flatten"),
+        exchange=Exchange(latency_ms=1000.0),
+    )
+    switch = StopSwitch()
+
+    def tell(ts: int) -> None:
+        if len(played.column("orders", "id")):
+            switch.stop("enough")
+
+    played.play(switch=switch, on_moment=tell)
+    assert played.run.strategy.books.units("AAA") == 0.0 and played.run.engine.cache.orders_open() == []
+    assert played.column("order_events", "why").tolist() == ["before it arrived"]
+
+
+def test_what_is_halted_is_closed_when_it_trades_again(game):
+    market = bars([100, 100, 100, *[80] * 8])
+    played = game(Fixed([BUY, HOLD]), {"AAA": market}, 1, limits=Limits(max_drawdown=0.15, at_stop="flatten"))
+    moments = list(played.feed.moments())
+    fed = [*moments[:3], [Halt("AAA", moments[3][0].ts, True)], *moments[3:9]]
+    fed += [[Halt("AAA", moments[9][0].ts, False)], *moments[9:]]
+    played.play(Listed(fed))
+    assert "1000 units" in played.notices("still held")[0]
+    units = played.column("accounts", "units").tolist()
+    assert units[4] == 1000.0 and units[-1] == 0.0
+
+
+def test_a_position_whose_price_is_not_believed_is_not_closed_at_an_old_one(game):
+    market = bars([100.0] * 3 + [30.0] * 5)
+    played = game(Fixed([BUY, HOLD]), {"AAA": market}, 1, limits=Limits(max_jump=0.4, at_stop="flatten"))
+    switch = StopSwitch()
+
+    def tell(ts: int) -> None:
+        if len(played.notices("refused")) > 4:
+            switch.stop("enough")
+
+    played.play(switch=switch, on_moment=tell)
+    assert played.run.strategy.books.units("AAA") == 1000.0 and len(played.column("fills", "id")) == 1
+    assert "price is not believed" in played.notices("still held")[0]
 
 
 # Bad data.
@@ -272,7 +363,7 @@ def test_a_halted_symbol_is_not_traded_until_it_trades_again(game):
     assert len(played.column("decisions", "ts")) > 2 and "the exchange has halted it" in played.notices("halt")[0]
 
 
-PRICES = st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -1.0, 1e-12, 1e12, 1e300, 12.5, 400.0])
+PRICES = st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -1.0, 1e-12, 1e12, 5e13, 1e300, 12.5, 400.0])
 SPOILS = st.lists(
     st.tuples(
         st.integers(0, 39), st.sampled_from(["price", "gap", "twice", "late", "volume", "halt", "split"]), PRICES

@@ -124,12 +124,25 @@ def test_a_run_in_another_process_is_stopped_and_goes_on(words, tmp_path):
         (["--speed", "fast"], "speed: 'fast'"),
         (["--policy", "outputs/none"], "holds no trained agent"),
         (["--borrow_rate", "0.1"], "borrow_rate"),
+        (["--fill", "next_open"], "has closes but no opens"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_traded(words, more, message, tmp_path):
     with pytest.raises((SystemExit, ValueError, FileNotFoundError), match=message):
         simulate.main(words(*more))
     assert not list(tmp_path.glob("out/*.sqlite"))
+
+
+def test_a_key_in_a_recipe_gets_into_no_journal(words, tmp_path):
+    given, recipe = words(), tmp_path / "live.yaml"
+    plain = recipe.read_text()
+    recipe.write_text(plain + "venue: {client: X, settings: {api_key: abc}}\nforeign_adapter: true\n")
+    with pytest.raises(SystemExit, match="no recipe can allow it"):
+        simulate.main(given)
+    recipe.write_text(plain + "venue: {client: X, settings: {api_key: abc}}\n")
+    with pytest.raises(SystemExit, match="missing: bar"):
+        simulate.main(given)
+    assert not list(tmp_path.glob("out/*"))
 
 
 def test_speeds():

@@ -24,7 +24,6 @@ SAID = {
     "instruments": {"AAA": "AAA.LOCAL"},
     "bar": "1-MINUTE-LAST-EXTERNAL",
     "zone": "America/New_York",
-    "foreign_adapter": True,
 }
 
 
@@ -45,7 +44,7 @@ def server() -> Iterator[list[Server]]:
 
 
 def venue(port: int) -> Venue:
-    return Venue.from_recipe({**SAID, "settings": {"port": port}})
+    return Venue.from_recipe({**SAID, "settings": {"port": port}}, foreign_adapter=True)
 
 
 def test_a_venues_bars_are_traded_kept_and_gone_on_with(game, server):
@@ -84,18 +83,9 @@ def test_a_venues_bars_are_traded_kept_and_gone_on_with(game, server):
 
 def test_an_adapter_that_ends_is_said_to_have_ended(server):
     server.append(Server([]))
-    gone = Venue.from_recipe({**SAID, "factory": "tests.live.local_venue:NoFactory", "settings": {"port": 1}})
-    with pytest.raises(VenueError, match="LOCAL: AttributeError.*NoFactory"):
-        list(VenueFeed(gone, lambda: False).moments())
-
-
-def test_time_goes_on_without_bars(server):
-    server.append(Server([]))
-    beats: list[Beat] = []
-    feed = VenueFeed(venue(server[-1].port), lambda: len(beats) == 2, beat_s=0.1)
-    for moment in feed.moments():
-        beats += moment
-    assert all(isinstance(beat, Beat) for beat in beats) and beats[0].ts < beats[1].ts
+    other = {**SAID, "factory": "tests.live.local_venue:Server", "settings": {"port": 1}}
+    with pytest.raises(VenueError, match="tests.live.local_venue:Server is no LiveDataClientFactory"):
+        list(VenueFeed(Venue.from_recipe(other, foreign_adapter=True), lambda: False).moments())
 
 
 @pytest.mark.parametrize(
@@ -103,7 +93,9 @@ def test_time_goes_on_without_bars(server):
     [
         ({"settings": {"api_key": "abc"}}, "api_key stands in a file"),
         ({"settings": {"a": {"apiSecret": "abc"}}}, "apiSecret stands in a file"),
-        ({"foreign_adapter": False}, "foreign_adapter: true runs other code"),
+        ({"settings": {"accounts": [{"api_secret": "abc"}]}}, "api_secret stands in a file"),
+        ({"settings": {"http_proxy": "http://me:abc@there"}}, "http_proxy stands in a file"),
+        ({"foreign_adapter": True}, "unknown: foreign_adapter"),
         ({"config": "os"}, "give module:class"),
         ({"bar": "daily"}, "1-MINUTE-LAST-EXTERNAL"),
         ({"instruments": {}}, "instruments: none"),
@@ -112,8 +104,19 @@ def test_time_goes_on_without_bars(server):
 )
 def test_a_venue_that_is_not_configured_says_what_is_wrong(change, message):
     with pytest.raises(VenueError, match=message) as caught:
-        Venue.from_recipe({**SAID, **change})
+        Venue.from_recipe({**SAID, **change}, foreign_adapter=True)
     assert "abc" not in str(caught.value)
+
+
+def test_other_code_is_not_run_because_a_recipe_says_so():
+    with pytest.raises(VenueError, match="--foreign_adapter true runs other code"):
+        Venue.from_recipe({**SAID, "config": "subprocess:Popen"})
+
+
+def test_a_moment_of_the_world_is_one_of_the_exchange_in_either_half_of_the_year():
+    for world, local in (("2024-03-10T06:59", "2024-03-10T01:59"), ("2024-03-10T07:00", "2024-03-10T03:00")):
+        ts = int(np.datetime64(world, "ns").astype(np.int64))
+        assert venue(1).local(ts) == int(np.datetime64(local, "ns").astype(np.int64))
 
 
 def test_what_is_missing_is_named():
@@ -123,7 +126,7 @@ def test_what_is_missing_is_named():
 
 def test_adapters_of_nautilustrader_may_be_named():
     module = "nautilus_trader.adapters.binance"
-    said = {**SAID, "foreign_adapter": False, "config": f"{module}:BinanceDataClientConfig"}
+    said = {**SAID, "config": f"{module}:BinanceDataClientConfig"}
     assert Venue.from_recipe({**said, "factory": f"{module}:BinanceLiveDataClientFactory"}).step_s == 60
 
 
