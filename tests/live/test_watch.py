@@ -172,10 +172,11 @@ def test_a_long_run_makes_no_larger_a_snapshot(tmp_path):
     writer = Writer(tmp_path / "journal.sqlite")
     equity = CAPITAL * np.exp(np.cumsum(np.random.default_rng(0).normal(0, 0.01, 4 * MOST_POINTS)))
     rows = [{"ts": FIRST + n * DAY, "cash": 0.0, "equity": float(e), "headroom": "{}"} for n, e in enumerate(equity)]
-    writer.journal.put_many("totals", rows)
+    for row in rows:
+        writer.journal.put("totals", row)
     fills = {"symbol": "AAA", "side": "buy", "quantity": 1.0, "price": 1.0, "commission": 0.0}
-    fill = [{"id": f"AAA-{n}", "number": 0, "ts": FIRST + n, **fills} for n in range(2 * MOST_MARKS)]
-    writer.journal.put_many("fills", fill)
+    for n in range(2 * MOST_MARKS):
+        writer.journal.put("fills", {"id": f"AAA-{n}", "number": 0, "ts": FIRST + n, **fills})
     for number in range(100):
         writer.notice("limit", "x" * 10_000 + str(number))
     writer.decide(news="y" * 100_000)
