@@ -1,6 +1,6 @@
 """Policies that answer at once and by what they read alone."""
 
-import time
+import threading
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Literal
@@ -64,16 +64,16 @@ class Fixed(Moody):
 
 
 class Slow(Moody):
-    """Takes its time on some of its questions."""
+    """Does not answer some of its questions until it is told to."""
 
-    def __init__(self, seconds: float, on: Sequence[int]) -> None:
+    def __init__(self, on: Sequence[int]) -> None:
         super().__init__()
-        self._seconds, self._on, self.asked = seconds, set(on), 0
+        self._on, self.asked, self.go_on = set(on), 0, threading.Event()
 
     def decide(self, observations: Sequence[Observation], uniforms: np.ndarray | None = None) -> Decision:
         self.asked += 1
         if self.asked in self._on:
-            time.sleep(self._seconds)
+            self.go_on.wait()
         return super().decide(observations, uniforms)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flag_trl.live import Journal, journal_path
+from flag_trl.live import Journal, JournalError, journal_path
 from flag_trl.scripts import paper, replay, simulate, stop
 from flag_trl.scripts.simulate import speed_of
 from tests.conftest import REPOSITORY
@@ -88,17 +88,21 @@ def test_paper_without_a_venue_replays_the_days(words, tmp_path, capsys):
     assert "names no venue" in capsys.readouterr().out
 
 
+def _has_traded(journal: Path) -> bool:
+    try:
+        with Journal(journal, read_only=True) as found:
+            return any(True for _ in found.rows("fills"))
+    except (FileNotFoundError, JournalError):
+        return False  # It has not been begun yet.
+
+
 def test_a_run_in_another_process_is_stopped_and_goes_on(words, tmp_path):
     command = [sys.executable, "-m", "flag_trl.scripts.simulate", *words("--policy", "buy_and_hold")]
     running = subprocess.Popen([*command, "--speed", "86400x"], cwd=REPOSITORY, stdout=subprocess.DEVNULL)
     journal = journal_path(tmp_path / "out")
     try:
         until = time.monotonic() + 120
-        while time.monotonic() < until and running.poll() is None:
-            if journal.is_file():
-                with Journal(journal, read_only=True) as found:
-                    if sum(1 for _ in found.rows("fills")):
-                        break
+        while time.monotonic() < until and running.poll() is None and not _has_traded(journal):
             time.sleep(0.2)
         assert stop.main([str(tmp_path / "out")]) == 0
         assert running.wait(timeout=60) == 3
