@@ -158,11 +158,11 @@ def _told(until: int | None, title: str) -> Iterator[Callable[[int], None]]:
 
 
 def _results(found: "Summary", outcome: "Outcome", journal: "Journal") -> str:
-    low, high = found.sharpe_interval
+    sharpe = _with_interval(found.sharpe, found.sharpe_interval, 2)
+    won = _with_interval(found.win_rate, found.win_rate_interval, 0)
     lines = [
         f"{outcome.how}: equity {outcome.equity:,.2f} after {found.bars} bars, {found.cumulative:+.1f} %, Sharpe "
-        f"{found.sharpe:.2f} (95 %: {low:.2f} to {high:.2f}), drawdown {found.drawdown:.1f} %, bars won "
-        f"{found.win_rate:.0f} % ({found.win_rate_interval[0]:.0f} to {found.win_rate_interval[1]:.0f})",
+        f"{sharpe}, drawdown {found.drawdown:.1f} %, percent of bars won {won}",
         f"{found.orders} orders, {found.fills} fills, {found.rejected} rejected, commission {found.commission:,.2f}; "
         f"turnover {found.turnover:.0f} % a year, exposure {found.exposure:.0f} %",
     ]
@@ -176,6 +176,14 @@ def _results(found: "Summary", outcome: "Outcome", journal: "Journal") -> str:
             f"{1 - asked - engine:.0%}"
         )
     return "\n".join(lines)
+
+
+def _with_interval(value: float, interval: tuple[float, float], digits: int) -> str:
+    """A figure with its 95 % interval; what is undefined is said to be."""
+    if math.isnan(value):
+        return "undefined"
+    low, high = interval
+    return f"{value:.{digits}f}" + ("" if math.isnan(low) else f" (95 %: {low:.{digits}f} to {high:.{digits}f})")
 
 
 if __name__ == "__main__":
