@@ -10,8 +10,7 @@ import numpy as np
 from flag_trl.data import MarketData
 from flag_trl.live import Journal, LiveSettings
 from flag_trl.live.feed import ReplayFeed
-from flag_trl.live.run import LiveRun, Outcome
-from flag_trl.live.tape import head_of
+from flag_trl.live.run import LiveRun, Outcome, described
 
 
 @contextmanager
@@ -27,13 +26,9 @@ def played(
     feed = ReplayFeed.of_period(markets, *days, settings.fill)
     history, until = feed.history(), feed.last_bar()
     first = int(days[0].astype("datetime64[ns]").astype(np.int64))
-    heads = {symbol: head_of(market) for symbol, market in history.items()}
-    scheme = {"name": settings.scheme.name, "grid": getattr(settings.scheme, "grid", None)}
     with Journal(folder / "journal.sqlite") as journal:
-        journal.begin(
-            {"symbols": sorted(markets), "markets": heads, "context": {}, "fill": settings.fill, "scheme": scheme}
-        )
-        run = LiveRun(policy, settings, history, journal, {}, until, sorted(markets))
+        journal.begin(described(settings, history, feed.context()))
+        run = LiveRun(policy, settings, history, journal, feed.context(), until)
         try:
             yield run.play(feed, on_moment=lambda ts: tell(min(ts, until) - first, until - first)), journal
         finally:

@@ -15,6 +15,7 @@ from flag_trl.data.view import MarketView
 PRICE_COLUMNS = ("open", "high", "low", "close")
 STOCK_SESSION_CLOSE = np.timedelta64(16, "h")
 WHOLE_DAY = np.timedelta64(24, "h")
+DAYS = np.dtype("datetime64[D]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ class MarketData:
             order = np.argsort(known_at, kind="stable")
             texts, known_at = tuple(texts[place] for place in order.tolist()), known_at[order]
         frozen: dict[str, object] = {"texts": texts, "_known_at": _frozen(known_at, None)}
-        frozen["dates"] = _frozen(self.dates, "datetime64[s]" if _within_days(self.dates) else "datetime64[D]")
+        frozen["dates"] = _frozen(self.dates, "datetime64[s]" if _within_days(self.dates) else DAYS)
         for name in (*PRICE_COLUMNS, "volume"):
             values = getattr(self, name)
             frozen[name] = None if values is None else _frozen(values, np.float64)
@@ -128,7 +129,7 @@ class MarketData:
     @property
     def intraday(self) -> bool:
         """Whether bars are shorter than a day."""
-        return _within_days(self.dates)
+        return bool(self.dates.dtype != DAYS)
 
     def index_range(self, start: DateLike, end: DateLike) -> tuple[int, int]:
         """Find the bars of a period.
@@ -224,12 +225,12 @@ class MarketData:
 
 def _within_days(dates: np.ndarray | Sequence[DateLike]) -> bool:
     """Whether any date has a time of day."""
-    if not isinstance(dates, np.ndarray) or dates.dtype.kind != "M" or dates.dtype == "datetime64[D]":
+    if not isinstance(dates, np.ndarray) or dates.dtype.kind != "M" or dates.dtype == DAYS:
         return False
-    return bool((dates != dates.astype("datetime64[D]")).any())
+    return bool((dates != dates.astype(DAYS)).any())
 
 
-def _frozen(values: np.ndarray | Sequence[float], dtype: type | str | None) -> np.ndarray:
+def _frozen(values: np.ndarray | Sequence[float], dtype: type | str | np.dtype | None) -> np.ndarray:
     copy = np.array(values, dtype=dtype)
     copy.setflags(write=False)
     return copy

@@ -103,7 +103,7 @@ def _wrong(decision: object, legal: np.ndarray) -> str:
 
 
 def keyed_uniform(seed: int, symbol: str, ts: int) -> float:
-    """The number in [0, 1) that draws an action: a function of seed, symbol and moment alone."""
+    """A number in [0, 1) that draws what happens at a moment: a function of seed, symbol and moment alone."""
     content = blake2b(f"{seed} {symbol} {ts}".encode(), digest_size=8).digest()
     return (int.from_bytes(content) >> 11) / 2**53
 

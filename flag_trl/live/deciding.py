@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from flag_trl.agent import Decision, Policy
-from flag_trl.data import MarketData
 from flag_trl.live.asking import Asking, keyed_uniform, observation_hash
 from flag_trl.live.books import Books
 from flag_trl.live.events import day_of
 from flag_trl.live.journal import Journal, JournalError, Row
 from flag_trl.live.settings import LiveSettings
-from flag_trl.live.tape import Tape
+from flag_trl.live.tape import Tape, markets_of
 
 NO_ANSWER = {"probabilities": None, "action": None}
 
@@ -56,7 +55,7 @@ class Deciding:
         self._asking = Asking(policy, settings.limits.answer_within_s)
         self._settings, self._books, self._tapes = settings, books, tapes
         self._context, self._journal = context, journal
-        self._observer: Any = policy.observer(self._markets(), settings.fill)
+        self._observer: Any = policy.observer(markets_of(tapes, books.symbols, context), settings.fill)
         memories = self._observer.memories(books.symbols)
         self._memories = {} if memories is None else dict(zip(books.symbols, memories, strict=True))
         self._weights = settings.scheme.target_weight(np.arange(len(settings.scheme.actions)))
@@ -136,15 +135,8 @@ class Deciding:
 
     def _look(self) -> Any:
         """The observer, on what has become known so far."""
-        self._observer.follow(self._markets())
+        self._observer.follow(markets_of(self._tapes, self._books.symbols, self._context))
         return self._observer
-
-    def _markets(self) -> dict[str, MarketData]:
-        found = {}
-        for symbol in self._books.symbols:
-            beside = tuple(self._tapes[other].market() for other in self._context.get(symbol, ()))
-            found[symbol] = self._tapes[symbol].market(beside)
-        return found
 
 
 def _observed(raw: Mapping[str, np.ndarray], place: int, observation: Any) -> Row:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from hashlib import blake2b
 
 from nautilus_trader.accounting.factory import AccountFactory
 from nautilus_trader.backtest.config import BacktestEngineConfig
@@ -20,6 +19,7 @@ from nautilus_trader.model.instruments import Equity, Instrument
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
 from nautilus_trader.model.orders import Order
 
+from flag_trl.live.asking import keyed_uniform
 from flag_trl.live.settings import Exchange, LiveSettings
 
 VENUE = Venue("SIM")
@@ -44,7 +44,8 @@ class Liquidity(FillModel):
         """Take in a price; returns the units that can be had at it, 0 where the exchange has no market."""
         share = self._exchange.participation
         units = int(size * share) if share and size is not None else DEEP
-        self._sizes[symbol] = units if self._open(symbol, ts) else 0
+        drawn = keyed_uniform(self._exchange.seed, symbol, ts)
+        self._sizes[symbol] = units if drawn >= self._exchange.reject_rate else 0
         return self._sizes[symbol]
 
     def get_orderbook_for_fill_simulation(
@@ -68,13 +69,6 @@ class Liquidity(FillModel):
         ):
             book.add(BookOrder(side=side, price=instrument.make_price(price), size=size, order_id=number), 0, 0)
         return book
-
-    def _open(self, symbol: str, ts: int) -> bool:
-        rate = self._exchange.reject_rate
-        if not rate:
-            return True
-        content = f"{self._exchange.seed} {symbol} {ts}".encode()
-        return int.from_bytes(blake2b(content, digest_size=8).digest()) / 2**64 >= rate
 
 
 def build_engine(

@@ -2,15 +2,16 @@
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from flag_trl.data import DataError, MarketData
 from flag_trl.data.market import WHOLE_DAY
 from flag_trl.live.events import SECOND, Beat, Happening, NewsItem, PriceBar, Quote, nanoseconds
+from flag_trl.live.tape import COLUMNS
 
 SESSION = 6 * 3600 * SECOND + 1800 * SECOND
 """From the open to the close of a stock exchange's day."""
@@ -77,6 +78,10 @@ class ReplayFeed:
         """What was known of each market before the first bar."""
         return {symbol: before(market, self.start, self.after_close) for symbol, market in self.markets.items()}
 
+    def context(self) -> dict[str, list[str]]:
+        """By traded symbol, the markets beside it."""
+        return {symbol: [other.symbol for other in self.markets[symbol].context] for symbol in self.traded}
+
     def last_bar(self) -> int:
         """Moment of the last bar of the period, of whatever market that is traded."""
         ends = []
@@ -98,9 +103,10 @@ class ReplayFeed:
     def _stream(self, market: MarketData) -> Iterator[Happening]:
         first, stop = _bars(market, self.start, self.end)
         happenings: list[Happening] = []
+        session = _session(market)
         for bar in range(first, stop):
             closed, decided = bar_moments(market, bar, self.after_close)
-            row = _row(market, bar, closed)
+            row = _row(market, bar, closed, session)
             happenings += [*quotes_of(row, opening=bar > first), row, Beat(decided + 1)]
         known_from = bar_moments(market, first - 1, self.after_close)[1] if first else -(2**62)
         until = bar_moments(market, stop - 1, self.after_close)[1] if stop > first else known_from
@@ -149,26 +155,14 @@ def before(market: MarketData, start: np.datetime64, after_close: bool) -> Marke
             f"{market.symbol}: its first bar is the run's; start later, so that there is a past to look at"
         )
     view = market.as_of(first - 1, after_close=after_close)
-    return MarketData(
-        market.symbol,
-        view.dates,
-        view.close,
-        open=view.open,
-        high=view.high,
-        low=view.low,
-        volume=view.volume,
-        texts=view.known_texts,
-        events=market.events,
-        periods_per_year=market.periods_per_year,
-        session_close=market.session_close,
-        source=market.source,
-    )
+    known: dict[str, Any] = {name: getattr(view, name) for name in ("dates", "close", *COLUMNS)}
+    return replace(market, texts=view.known_texts, context=(), **known)
 
 
-def _row(market: MarketData, bar: int, closed: int) -> PriceBar:
-    columns = {name: getattr(market, name) for name in ("open", "high", "low", "volume")}
+def _row(market: MarketData, bar: int, closed: int, session: int) -> PriceBar:
+    columns = {name: getattr(market, name) for name in COLUMNS}
     values = {name: None if column is None else float(column[bar]) for name, column in columns.items()}
-    opened = None if market.open is None else closed - _session(market)
+    opened = None if market.open is None else closed - session
     return PriceBar(market.symbol, closed, float(market.close[bar]), **values, opened=opened)
 
 

@@ -1,9 +1,10 @@
 """Recompute every decision of a journal from what the journal says was known."""
 
 import json
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -13,8 +14,9 @@ from flag_trl.accounts import PositionScheme, position_scheme
 from flag_trl.agent import Policy
 from flag_trl.data import MarketData
 from flag_trl.live.asking import keyed_uniform, observation_hash
+from flag_trl.live.events import NewsItem, PriceBar
 from flag_trl.live.journal import Journal, JournalError, Row
-from flag_trl.live.tape import market_of
+from flag_trl.live.tape import COLUMNS, Tape, market_of, markets_of
 
 TOLERANCE = 1e-5
 """Probabilities may differ by so much: hidden states do, with what else is in a batch."""
@@ -76,7 +78,7 @@ def replay(
         If the journal names no symbols or markets.
     """
     past, result = Past(journal), Replayed()
-    observer: Any = policy.observer(past.start(), journal.setting("fill"))
+    observer: Any = policy.observer(past.known(0), journal.setting("fill"))
     memories = observer.memories(past.symbols)
     remembered = dict(zip(past.symbols, memories or [], strict=False))
     accounts = _Accounts(journal)
@@ -135,34 +137,34 @@ class Past:
     def __init__(self, journal: Journal) -> None:
         self.symbols: list[str] = journal.setting("symbols")
         self.scheme: PositionScheme = position_scheme(*_scheme(journal.setting("scheme")))
-        self._heads: dict[str, Any] = journal.setting("markets")
         self._context: dict[str, list[str]] = journal.setting("context")
-        self._bars = {symbol: list(journal.rows("bars", "symbol = ?", symbol)) for symbol in self._heads}
-        # In the order in which they became known: those of the history first.
-        order = "number < 0 DESC, CASE WHEN number < 0 THEN number ELSE ts END, number"
-        self._news = {symbol: list(journal.rows("news", "symbol = ?", symbol, order=order)) for symbol in self._heads}
-        self._known_at = {symbol: [row["ts"] for row in rows] for symbol, rows in self._news.items()}
-        empty = [symbol for symbol, rows in self._bars.items() if not rows]
-        if empty:
-            raise JournalError(f"{journal.path} has no bars of {', '.join(empty)}; it is no journal of a run")
-
-    def start(self) -> dict[str, MarketData]:
-        """What was known before the run."""
-        return self._markets({symbol: sum(row["history"] for row in rows) for symbol, rows in self._bars.items()}, 0)
+        self._tapes: dict[str, Tape] = {}
+        self._bars: dict[str, list[int]] = {}
+        self._coming: dict[str, tuple[deque[Row], deque[Row]]] = {}
+        for symbol, head in journal.setting("markets").items():
+            bars, news = (list(journal.rows(table, "symbol = ?", symbol)) for table in ("bars", "news"))
+            past = [row for row in bars if row["history"]]
+            if not past:
+                raise JournalError(f"{journal.path} has no bars of {symbol}; it is no journal of a run")
+            known = sorted((row for row in news if row["number"] < 0), key=lambda row: row["number"])
+            self._tapes[symbol] = Tape(market_of(symbol, head, past, known))
+            self._bars[symbol] = [row["ts"] for row in bars]
+            # Texts in the order in which they were told.
+            told = sorted((row for row in news if row["number"] >= 0), key=lambda row: row["number"])
+            self._coming[symbol] = deque(bars[len(past) :]), deque(told)
 
     def known(self, now: int) -> dict[str, MarketData]:
-        """What was known at a moment."""
-        counts = {symbol: bisect_right(rows, now, key=lambda row: row["ts"]) for symbol, rows in self._bars.items()}
-        return self._markets(counts, now)
-
-    def _markets(self, counts: Mapping[str, int], now: int) -> dict[str, MarketData]:
-        found: dict[str, MarketData] = {}
-        for symbol in sorted(self._heads, key=lambda name: name in self.symbols):
-            news = self._news[symbol][: bisect_left(self._known_at[symbol], now)]
-            market = market_of(symbol, self._heads[symbol], self._bars[symbol][: counts[symbol]], news)
-            beside = tuple(found[other] for other in self._context.get(symbol, ()))
-            found[symbol] = replace(market, context=beside) if beside else market
-        return {symbol: found[symbol] for symbol in self.symbols}
+        """What was known at a moment, which is not before the last one asked for."""
+        for symbol, (bars, news) in self._coming.items():
+            while bars and bars[0]["ts"] <= now:
+                row = bars.popleft()
+                self._tapes[symbol].add_bar(
+                    PriceBar(**{name: row[name] for name in ("symbol", "ts", "close", *COLUMNS)})
+                )
+            while news and news[0]["ts"] < now:
+                row = news.popleft()
+                self._tapes[symbol].add_news(NewsItem(symbol, row["ts"], row["kind"], row["text"]))
+        return markets_of(self._tapes, self.symbols, self._context)
 
     def raw(self, rows: list[Row]) -> dict[str, np.ndarray]:
         """The accounts that decided, as the observer takes them."""
@@ -175,7 +177,7 @@ class Past:
 
     def bar(self, symbol: str, ts: int) -> int:
         """Index of the bar that closed at a moment."""
-        return bisect_left(self._bars[symbol], ts, key=lambda row: row["ts"])
+        return bisect_left(self._bars[symbol], ts)
 
 
 class _Accounts:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any
 
@@ -23,7 +23,7 @@ from flag_trl.live.gate import Gate
 from flag_trl.live.journal import Journal
 from flag_trl.live.settings import LiveSettings
 from flag_trl.live.strategy import TOLD, Command, PolicyStrategy, Told
-from flag_trl.live.tape import history_rows
+from flag_trl.live.tape import head_of, history_rows
 
 AGREE = 1e-6
 """Our books and the engine's own account may differ by this share of the capital, for rounded money."""
@@ -111,6 +111,21 @@ class Outcome:
     equity: float
 
 
+def described(
+    settings: LiveSettings, history: Mapping[str, MarketData], context: Mapping[str, list[str]]
+) -> dict[str, Any]:
+    """A run as its journal names it: all that another would have to have alike, and that a replay needs."""
+    scheme = settings.scheme
+    plain = {key: value for key, value in asdict(settings).items() if key != "scheme"}
+    return {
+        **plain,
+        "scheme": {"name": scheme.name, "actions": scheme.actions, "grid": getattr(scheme, "grid", None)},
+        "symbols": sorted(context),
+        "context": dict(context),
+        "markets": {symbol: head_of(market) for symbol, market in history.items()},
+    }
+
+
 class LiveRun:
     """One policy on one feed.
 
@@ -118,13 +133,11 @@ class LiveRun:
     ----------
     policy : Policy
     settings : LiveSettings
-    symbols : sequence of str
-        Those that are traded.
     history : mapping of str to MarketData
         What is known of each market before the run, of those beside the traded ones too.
     journal : Journal
         Begun; where it holds a part of the run already, that part is played again and must come out equal.
-    context : mapping of str to list of str, optional
+    context : mapping of str to list of str
         By traded symbol, the markets beside it.
     until : int, optional
         Moment of the feed's last bar.
@@ -136,12 +149,10 @@ class LiveRun:
         settings: LiveSettings,
         history: Mapping[str, MarketData],
         journal: Journal,
-        context: Mapping[str, list[str]] | None = None,
+        context: Mapping[str, list[str]],
         until: int | None = None,
-        symbols: list[str] | None = None,
     ) -> None:
         self.settings, self.journal = settings, journal
-        traded = sorted(history) if symbols is None else sorted(symbols)
         self._gate = Gate(
             {name: float(market.close[-1]) for name, market in history.items()}, settings.limits.max_jump
         )
@@ -150,13 +161,13 @@ class LiveRun:
             symbol: BarType.from_str(f"{instrument.id}-{_step(history[symbol])}-LAST-EXTERNAL")
             for symbol, instrument in self.instruments.items()
         }
-        self._traded = {symbol: self.instruments[symbol] for symbol in traded}
+        self._traded = {symbol: self.instruments[symbol] for symbol in sorted(context)}
         self.strategy = PolicyStrategy(
             policy,
             settings,
             self._traded,
             history,
-            context or {},
+            context,
             self._bar_types,
             journal,
             until,
@@ -228,7 +239,7 @@ class LiveRun:
                 self._refuse(happening, why)
                 continue
             if isinstance(happening, NewsItem):
-                self.journal.append("news", _news_row(happening))
+                self.journal.append("news", vars(happening))
             marked |= isinstance(happening, PriceBar) and happening.symbol in self._traded
             sound += self._translated(happening)
         self._through_engine(sound)
@@ -319,7 +330,3 @@ class LiveRun:
 
 def _step(market: MarketData) -> str:
     return "1-MINUTE" if market.intraday else "1-DAY"
-
-
-def _news_row(news: NewsItem) -> dict[str, Any]:
-    return {"symbol": news.symbol, "ts": news.ts, "kind": news.kind, "text": news.text}

@@ -60,6 +60,16 @@ class Tape:
         return self._market
 
 
+def markets_of(
+    tapes: Mapping[str, Tape], symbols: Sequence[str], context: Mapping[str, Sequence[str]]
+) -> dict[str, MarketData]:
+    """What is known of `symbols`, each with the markets beside it."""
+    return {
+        symbol: tapes[symbol].market(tuple(tapes[other].market() for other in context.get(symbol, ())))
+        for symbol in symbols
+    }
+
+
 def head_of(market: MarketData) -> dict[str, Any]:
     """What of a market is no bar and no text, for JSON."""
     events = [(event.name, str(event.date), str(event.known_at)) for event in market.events]

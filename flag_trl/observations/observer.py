@@ -72,8 +72,8 @@ class Observer:
             raise ValueError("the observation has a context, and a market has none beside it; give --context again")
         if config.next_event and not any(market.events for market in own):
             raise ValueError("the observation has events, and no market has any; give --events again")
-        self._markets = [anonymised(market, self._query) for market in own] if config.anonymise else own
         self.config = replace(config, news_query=(COMPANY,)) if config.anonymise and config.news_query else config
+        self.follow(markets)
         self._after_close = fill == "next_open"
         self._length = length
         self._days: dict[tuple[int, int], MarketPart] = {}

@@ -28,13 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from flag_trl.live.feed import ReplayFeed
 
     days, markets = days_of(recipe), recipe.markets(unseen=True)
-    for symbol, market in markets.items():
+    for market in markets.values():
         market.index_range(days.start, days.end)
-        if market.source and symbol != market.symbol:
-            raise SystemExit(f"{symbol}: the data call it {market.symbol}")
     feed = ReplayFeed.of_period(markets, days.start, days.end, recipe.trading.fill)
-    context = {symbol: [other.symbol for other in market.context] for symbol, market in markets.items()}
-    return run(recipe, lambda journal, switch: feed, feed.history(), context, feed.last_bar())
+    return run(recipe, lambda journal, switch: feed, feed.history(), feed.context(), feed.last_bar())
 
 
 def run(
@@ -55,22 +52,18 @@ def run(
         As in `LiveRun`.
     """
     from flag_trl.live import Journal, JournalError, summary
-    from flag_trl.live.run import LiveRun, Pace, StopSwitch
-    from flag_trl.live.tape import head_of
+    from flag_trl.live.run import LiveRun, Pace, StopSwitch, described
 
     settings, console, path = settings_of(recipe), report_console(), journal_path(recipe.output)
     if path.exists() and not recipe.extra.resume:
         raise SystemExit(f"{path} holds a run: go on with it by --resume true, or give another --output_dir")
     pace = Pace(speed_of(recipe.extra.speed))
     policy, said = policy_of(recipe)
-    symbols = sorted(context)
-    heads = {symbol: head_of(market) for symbol, market in history.items()}
-    names = {"symbols": symbols, "context": dict(context), "markets": heads, "policy": said}
     try:
         with Journal(path) as journal:
-            begun = journal.begin({**names, **_described(recipe, settings), "venue": _told_of(recipe.extra.venue)})
-            console.print(_introduction(recipe, symbols, begun), style="dim", highlight=False)
-            game, switch = LiveRun(policy, settings, history, journal, context, until, symbols), StopSwitch()
+            begun = journal.begin({**described(settings, history, context), **_asked_for(recipe), "policy": said})
+            console.print(_introduction(recipe, sorted(context), begun), style="dim", highlight=False)
+            game, switch = LiveRun(policy, settings, history, journal, context, until), StopSwitch()
             try:
                 with switch.on_signals(), _told(until, recipe.extra.policy) as tell:
                     outcome = game.play(feed_of(journal, switch), pace, switch, tell)
@@ -100,19 +93,15 @@ def speed_of(text: str | None) -> float | None:
     return speed
 
 
-def _described(recipe: Recipe, settings: Any) -> dict[str, Any]:
-    """Settings for the journal: all that another run would have to have alike."""
-    scheme = settings.scheme
-    grid = getattr(scheme, "grid", None)
-    plain = {key: value for key, value in asdict(settings).items() if key not in ("scheme", "limits")}
+def _asked_for(recipe: Recipe) -> dict[str, Any]:
+    """What of the recipe the journal names besides; of a venue nothing that its adapter is configured with."""
+    venue = recipe.extra.venue
     return {
-        **plain,
-        "scheme": {"name": scheme.name, "actions": scheme.actions, "grid": grid},
-        "limits": asdict(settings.limits),
         "trading": asdict(recipe.trading),
         "data": recipe.market.data,
         "days": [str(day) for day in recipe.extra.days],
         "periods_per_year": recipe.market.periods_per_year,
+        "venue": {name: venue[name] for name in ("client", "instruments", "bar", "zone") if name in venue},
     }
 
 
@@ -136,11 +125,6 @@ def _introduction(recipe: Recipe, symbols: Sequence[str], begun: bool) -> str:
             f"goes on with {journal_path(recipe.output)}: what is in it is played again and must come out equal"
         )
     return "\n".join(lines)
-
-
-def _told_of(venue: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a venue the journal names: nothing that an adapter is configured with."""
-    return {name: venue[name] for name in ("client", "instruments", "bar", "zone") if name in venue}
 
 
 @contextmanager

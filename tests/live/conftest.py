@@ -19,8 +19,7 @@ if find_spec("nautilus_trader") is None:
     pytest.skip("live runs need the extra `live`", allow_module_level=True)
 
 from flag_trl.live.feed import ReplayFeed
-from flag_trl.live.run import LiveRun, Outcome
-from flag_trl.live.tape import head_of
+from flag_trl.live.run import LiveRun, Outcome, described
 
 FINE = Exchange(price_digits=8, money_digits=8)
 
@@ -45,14 +44,9 @@ class Game:
         self.settings, self.policy = settings, policy
         self.feed = ReplayFeed.of_period(markets, some.dates[first], some.dates[-1], settings.fill)
         history, until = (dict(markets), None) if live else (self.feed.history(), self.feed.last_bar())
-        context = {symbol: [other.symbol for other in market.context] for symbol, market in markets.items()}
-        heads = {symbol: head_of(market) for symbol, market in history.items()}
-        names = {"symbols": sorted(markets), "context": context, "markets": heads, "fill": settings.fill}
-        grid = getattr(settings.scheme, "grid", None)
-        scheme = {"name": settings.scheme.name, "actions": settings.scheme.actions, "grid": grid}
         self.journal = Journal(folder / "journal.sqlite")
-        self.journal.begin({**names, "scheme": scheme, "seed": settings.seed})
-        self.run = LiveRun(policy, settings, history, self.journal, context, until, sorted(markets))
+        self.journal.begin(described(settings, history, self.feed.context()))
+        self.run = LiveRun(policy, settings, history, self.journal, self.feed.context(), until)
 
     def play(self, feed: Any = None, **how: Any) -> Outcome:
         return self.run.play(feed or self.feed, **how)

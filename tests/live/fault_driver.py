@@ -22,9 +22,8 @@ from flag_trl.data import DatedText, MarketData
 from flag_trl.live import Exchange, Journal, LiveSettings, Orders
 from flag_trl.live.asking import Asking
 from flag_trl.live.feed import ReplayFeed
-from flag_trl.live.run import LiveRun
+from flag_trl.live.run import LiveRun, described
 from flag_trl.live.strategy import PolicyStrategy
-from flag_trl.live.tape import head_of
 from tests.live.policies import EVERYTHING, Moody
 
 BARS = 60
@@ -108,8 +107,8 @@ def trade(folder: Path) -> None:
     feed = ReplayFeed.of_period(traded, some.dates[30], some.dates[-1], SETTINGS.fill)
     history = feed.history()
     with Journal(folder / "journal.sqlite") as journal:
-        journal.begin({"markets": {symbol: head_of(market) for symbol, market in history.items()}})
-        run = LiveRun(Patient(EVERYTHING), SETTINGS, history, journal, {}, feed.last_bar(), sorted(traded))
+        journal.begin(described(SETTINGS, history, feed.context()))
+        run = LiveRun(Patient(EVERYTHING), SETTINGS, history, journal, feed.context(), feed.last_bar())
         outcome = run.play(feed)
         (folder / "asked").write_text(str(outcome.decisions))
 

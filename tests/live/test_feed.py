@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.live_parity import Once
 from flag_trl.accounts import Signed
 from flag_trl.data import DataError, DatedText, Event, MarketData
 from flag_trl.data.market import WHOLE_DAY
@@ -54,13 +55,12 @@ def test_an_index_and_events_are_seen_as_in_training(game, noisy):
     from flag_trl.backtest import run_backtest
     from flag_trl.data import Period
     from flag_trl.envs import TradingRules
-    from tests.live.test_parity import Repeating
 
     index = replace(noisy("IDX"), texts=())
     event = Event("earnings", np.datetime64("2020-03-02"), np.datetime64("2020-02-20T00:00:00"))
     market = replace(noisy("AAA"), context=(index,), events=(event,))
     config = ObservationConfig(past_returns=1, indicators=[], context=True, next_event=True)
-    policy = Repeating(Moody(config))
+    policy = Once(Moody(config))
     played = game(policy, {"AAA": market}, scheme=Signed())
     played.play()
     policy.closed = True

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.live_parity import Once
 from flag_trl.accounts import AllIn, Costs, Signed, Target
-from flag_trl.agent import Agent, Decision
+from flag_trl.agent import Agent
 from flag_trl.backtest import run_backtest
 from flag_trl.data import MarketData, Period, load_market
 from flag_trl.envs import TradingRules
@@ -21,28 +22,9 @@ RELATIVE = 1e-6
 FREE = Costs()
 
 
-class Repeating(Moody):
-    """Decides what was decided on the same observation before, and knows no other."""
-
-    def __init__(self, agent: Agent | Moody) -> None:
-        self._agent, self.known, self.closed = agent, {}, False
-
-    def observer(self, markets, fill):
-        return self._agent.observer(markets, fill)
-
-    def decide(self, observations, uniforms=None):
-        new = [o for o in dict.fromkeys(observations) if o not in self.known]
-        assert not (self.closed and new), f"the environment shows what the engine did not: {new[0]}"
-        if new:
-            found = self._agent.decide(new)
-            self.known |= {o: (a, p) for o, a, p in zip(new, found.actions, found.probabilities, strict=True)}
-        actions, probabilities = zip(*(self.known[o] for o in observations), strict=True)
-        return Decision(np.array(actions), np.array(probabilities))
-
-
 def both(game, agent, markets: dict[str, MarketData], first: int, scheme, fill, costs=FREE, **exchange):
     """Equity by the environment and by the engine, ours and its own; the ledgers, and the engine's run."""
-    policy = Repeating(agent)
+    policy = Once(agent)
     capital = 100_000.0
     fine = Exchange(price_digits=8, money_digits=8, **exchange)
     settings = {"scheme": scheme, "fill": fill, "costs": costs, "capital": capital * len(markets), "exchange": fine}
