@@ -246,55 +246,53 @@ class PolicyStrategy(Strategy):
         self._trade(symbol, allowed - held, pending.weight)
 
     def _trade(self, symbol: str, units: float, target: float | None) -> None:
+        """Send an order, kept before it leaves; without a target it closes what a stopped run holds."""
         if round(units) == 0:
             return
-        instrument, style, price = self.instruments[symbol], self.settings.orders, None
-        side = OrderSide.BUY if units > 0 else OrderSide.SELL
-        quantity = Quantity.from_int(abs(round(units)))
-        self._order_number += 1
-        # The same order has the same name in a run that goes on, so that it is never a second one.
-        name = ClientOrderId(f"{symbol}-{self._order_number}")
-        held = self.books.units(symbol)
-        closes = {"reduce_only": held * units < 0.0 and abs(units) <= abs(held)}
-        # What a bounded exchange does not have is cancelled; the engine would fill it a tick worse.
-        bounded = self.settings.exchange.participation > 0
-        asked = TimeInForce[style.time_in_force.upper()]
-        force = TimeInForce.IOC if bounded and asked != TimeInForce.FOK else asked
-        if target is None:
-            self._closing.add(name.value)
-            force = TimeInForce.IOC if bounded else TimeInForce.DAY
-        if style.kind == "limit" and target is not None:
-            force = asked
-            price = instrument.make_price(
-                self.books.price(symbol) * (1.0 + (1 if units > 0 else -1) * style.limit_bps * 1e-4)
-            )
-            order = self.order_factory.limit(
-                instrument.id, side, quantity, price, time_in_force=force, client_order_id=name, **closes
-            )
-        else:
-            order = self.order_factory.market(
-                instrument.id, side, quantity, time_in_force=force, client_order_id=name, **closes
-            )
+        order, now = self._order_for(symbol, round(units), closing=target is None), self.clock.timestamp_ns()
         row = {
-            "id": name.value,
-            "ts": self.clock.timestamp_ns(),
+            "id": order.client_order_id.value,
+            "ts": now,
             "symbol": symbol,
             "side": "buy" if units > 0 else "sell",
             "quantity": abs(round(units)),
-            "kind": "market" if price is None else "limit",
-            "price": None if price is None else price.as_double(),
+            "kind": "limit" if order.has_price else "market",
+            "price": order.price.as_double() if order.has_price else None,
             "time_in_force": order.tif_string().lower(),
             "target": target,
         }
-        # The intention is kept before the order leaves.
         self.journal.put("orders", row)
         self.journal.commit()
         self.guard.traded(units * self.books.price(symbol))
         latency = round(self.settings.exchange.latency_ms * 1e6)
+        if target is None:
+            self._closing.add(row["id"])
         if latency and target is not None:
-            self._on_the_way[symbol] = order, self.clock.timestamp_ns() + latency
+            self._on_the_way[symbol] = order, now + latency
         else:
             self.submit_order(order)
+
+    def _order_for(self, symbol: str, units: int, closing: bool) -> Order:
+        """The engine's order. Closing ones are market orders, whatever the style."""
+        instrument, style, held = self.instruments[symbol], self.settings.orders, self.books.units(symbol)
+        self._order_number += 1
+        force = TimeInForce.DAY if closing else TimeInForce[style.time_in_force.upper()]
+        given = {
+            "instrument_id": instrument.id,
+            "order_side": OrderSide.BUY if units > 0 else OrderSide.SELL,
+            "quantity": Quantity.from_int(abs(units)),
+            "reduce_only": held * units < 0.0 and abs(units) <= abs(held),
+            # The same order has the same name in a run that goes on, so that it is never a second one.
+            "client_order_id": ClientOrderId(f"{symbol}-{self._order_number}"),
+        }
+        if style.kind == "limit" and not closing:
+            beyond = (1 if units > 0 else -1) * style.limit_bps * 1e-4
+            price = instrument.make_price(self.books.price(symbol) * (1.0 + beyond))
+            return self.order_factory.limit(price=price, time_in_force=force, **given)
+        if self.settings.exchange.participation and force != TimeInForce.FOK:
+            # What a bounded exchange does not have is cancelled; the engine would fill it a tick worse.
+            force = TimeInForce.IOC
+        return self.order_factory.market(time_in_force=force, **given)
 
     def stop_trading(self, why: str) -> None:
         """Cancel what is open, flatten or hold, and decide nothing more."""
