@@ -7,6 +7,8 @@ import tempfile
 # Before anything imports the Hub's client: tests use no network, send no telemetry and keep off the user's cache.
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DS_ACCELERATOR="cpu")
 os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="flag-trl-tests-")
+# Where a launch that was killed earlier leaves a build half done, DeepSpeed waits for it for ever.
+os.environ["TORCH_EXTENSIONS_DIR"] = os.path.join(os.environ["HF_ASSETS_CACHE"], "torch_extensions")
 os.environ["TRACKIO_DIR"] = os.path.join(os.environ["HF_ASSETS_CACHE"], "trackio")
 
 from collections.abc import Callable, Iterator

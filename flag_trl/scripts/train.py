@@ -14,6 +14,7 @@ from flag_trl.data import MarketData, Period, episode_dataset, period_window
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.scripts.relaunch import LaunchArguments
 from flag_trl.trainer import FlagTrainer, last_whole
+from flag_trl.trainer.launch import check_builds
 
 
 def build_trainer(recipe: Recipe) -> FlagTrainer:
@@ -67,6 +68,10 @@ def checkpoint_to_resume(recipe: Recipe) -> str | None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, keep the best checkpoint, save the agent."""
+    try:
+        check_builds()
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     recipe = read_recipe(argv, LaunchArguments)
     if recipe.extra.accelerate:
         raise SystemExit("--accelerate is read by `flag-trl train` on its command line, and stands in no recipe")

@@ -2,7 +2,9 @@
 
 import json
 import os
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,60 @@ def check_launch(accelerator: Accelerator, asked: Mapping[str, str] = os.environ
             f"the launch started {asked['WORLD_SIZE']} processes, and accelerate counts {processes}: each would train "
             "by itself. Give use_cpu in the recipe where there is no GPU, and launch with torchrun"
         )
+
+
+def check_builds(asked: Mapping[str, str] = os.environ) -> None:
+    """Look for what would keep DeepSpeed waiting for ever.
+
+    It builds its C++ parts when they are first needed, one process at a time by a lock file, which a process that is
+    killed meanwhile leaves behind. Looked for where Linux tells which files are open, and where all processes are
+    on this machine: another's cannot be seen.
+
+    Raises
+    ------
+    ValueError
+        Naming the file that no process holds, and the remedy.
+    """
+    alone = asked.get("WORLD_SIZE") == asked.get("LOCAL_WORLD_SIZE")
+    if "ACCELERATE_USE_DEEPSPEED" not in asked or not alone or not Path("/proc/self/fd").is_dir():
+        return
+    from torch.utils.cpp_extension import get_default_build_root
+
+    root = Path(asked.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
+    left = _unheld(root)
+    if left:
+        # One may have been taken or given back during the look.
+        time.sleep(1)
+        left &= _unheld(root)
+    if left:
+        raise ValueError(
+            f"{min(left)} was left behind by a launch that was killed while it built a part of DeepSpeed, and every "
+            "later one would wait for it for ever. Remove that file, and launch again"
+        )
+
+
+def _unheld(root: Path) -> set[Path]:
+    """Lock files of this user below a folder that no process has open."""
+    locks = {file.resolve() for file in root.rglob("lock") if _own(file)}
+    return {lock for lock in locks - _open_files() if lock.exists()} if locks else set()
+
+
+def _own(file: Path) -> bool:
+    # It may go meanwhile.
+    with suppress(OSError):
+        return file.stat().st_uid == os.getuid()
+    return False
+
+
+def _open_files() -> set[Path]:
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        # One may be another user's, or end meanwhile.
+        with suppress(OSError):
+            for descriptor in (process / "fd").iterdir():
+                with suppress(OSError):
+                    found.add(descriptor.readlink())
+    return found
 
 
 def check_shards(accelerator: Accelerator, chart_bars: int, model: nn.Module) -> None:

@@ -3,15 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flag_trl.trainer import last_whole
-from tests.trainer.test_launch import CONFIGS, RECIPE, accelerate
+from tests.trainer.launches import CONFIGS, RECIPE, accelerate, start
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are told apart by Linux's /proc"),
@@ -28,18 +26,8 @@ class Launch:
     def __init__(self, folder: Path, *more: str) -> None:
         self.output = folder / "run"
         words = ["-m", "flag_trl.scripts.train", "--config", "recipe.yaml", "--output_dir", "run", *more]
-        self.process = subprocess.Popen(
-            [*accelerate(CONFIGS / "multi_cpu.yaml"), *words, "--per_device_train_batch_size", "1"],
-            cwd=folder,
-            env={
-                **os.environ,
-                "OMP_NUM_THREADS": "1",
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                MARK: str(self.output),
-            },
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        launch = [*accelerate(CONFIGS / "multi_cpu.yaml"), *words, "--per_device_train_batch_size", "1"]
+        self.process = start(folder, launch, **{MARK: str(self.output)})
 
     def read_until(self, words: str) -> None:
         """Read what it says until it says these words."""

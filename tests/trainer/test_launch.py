@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -16,33 +15,19 @@ import yaml
 from accelerate.utils import DistributedType
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch.utils.file_baton import FileBaton
 
 from flag_trl.agent import Agent
-from flag_trl.trainer.launch import check_launch, check_resume, check_shards, local_processes, note_launch
+from flag_trl.trainer.launch import (
+    check_builds,
+    check_launch,
+    check_resume,
+    check_shards,
+    local_processes,
+    note_launch,
+)
+from tests.trainer.launches import BIN, CONFIGS, RECIPE, accelerate, end, free_port, run, start
 
-RECIPE = """
-data: {folder}/data
-symbols: [AAA]
-train_period: [2019-06-03, 2020-03-10]
-scheme: signed
-fill: same_close
-model_name_or_path: {folder}/model
-use_cpu: true
-bf16: false
-episode_length: 12
-num_trainable_layers: 2
-past_returns: 2
-indicators: [volatility20]
-kl_coef: 0.05
-num_generations: 2
-max_steps: 3
-learning_rate: 0.001
-save_strategy: "no"
-trunk_cache_dir: none
-logging_steps: 1
-"""
-BIN = Path(sys.executable).parent
-CONFIGS = Path(__file__).parents[2] / "accelerate_configs"
 VALUE = ["--baseline", "value", "--loss_type", "ppo", "--num_ppo_epochs", "2"]
 # A rollout of two updates, and a checkpoint between them.
 MID_ROLLOUT = ["--num_mini_batches", "2", "--num_ppo_epochs", "1", "--max_steps", "5"]
@@ -82,12 +67,6 @@ def folder(market_folder: Path, tmp_path_factory) -> Path:
     return folder
 
 
-def run(folder: Path, words: Sequence[str], **told: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1", **told}
-    environment["PATH"] = f"{BIN}:{environment['PATH']}"
-    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
-
-
 def drive(folder: Path, launcher: Sequence[str], kind: str, batch: int, cases: Sequence[str]) -> str:
     """Train all cases in one launch, those with checkpoints twice: through, and from the checkpoint on."""
     size = ["--per_device_train_batch_size", str(batch)]
@@ -99,7 +78,7 @@ def drive(folder: Path, launcher: Sequence[str], kind: str, batch: int, cases: S
         asked[f"{kind} {name}"] = (own, None)
         asked[f"{kind} {name} resumed"] = (own, f"{kind} {name}/{RESUMED[name]}")
     driver = str(Path(__file__).with_name("launch_driver.py"))
-    ran = run(folder, [*launcher, driver, json.dumps(asked)])
+    ran = run(folder, [*launcher, driver, json.dumps(asked)], seconds=500)
     assert ran.returncode == 0, ran.stderr
     return ran.stderr
 
@@ -119,10 +98,6 @@ def saved_weights(folder: Path, trained: bool) -> torch.Tensor:
     policy = Agent.from_pretrained(folder, trained=trained).policy
     parts = [p.detach().flatten() for name, p in policy.named_parameters() if p.requires_grad and "lora_A" not in name]
     return torch.cat(parts)
-
-
-def accelerate(config: Path) -> list[str]:
-    return [str(BIN / "accelerate"), "launch", "--config_file", str(config)]
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +233,6 @@ def test_processes_of_this_machine_are_counted_as_the_launcher_tells() -> None:
     assert local_processes(2, {"LOCAL_WORLD_SIZE": "4"}) == 2 and local_processes(8, {}) == 1
 
 
-@pytest.mark.timeout(600)
 def test_two_machines_train_as_one_process_does(one) -> None:
     """Two launches of a process each, which meet at an address; it is this machine's own."""
     pytest.importorskip("deepspeed", reason="ZeRO comes with the extra `deepspeed`")
@@ -266,33 +240,18 @@ def test_two_machines_train_as_one_process_does(one) -> None:
     size = ["--per_device_train_batch_size", "1"]
     meet = ["--num_machines", "2", "--num_processes", "2", "--main_process_ip", "127.0.0.1"]
     port = ["--main_process_port", str(free_port())]
-    environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
-    environment["PATH"] = f"{BIN}:{environment['PATH']}"
     machines = [
-        subprocess.Popen(
-            [*accelerate(CONFIGS / "multi_node.yaml"), *meet, *port, "--machine_rank", str(rank), *train, *size],
-            cwd=one,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        start(
+            one, [*accelerate(CONFIGS / "multi_node.yaml"), *meet, *port, "--machine_rank", str(rank), *train, *size]
         )
         for rank in (0, 1)
     ]
-    said = [machine.communicate()[0] for machine in machines]
-    assert [machine.returncode for machine in machines] == [0, 0], said
-    assert "distributed: DEEPSPEED, ZeRO-2; 2 processes;" in said[0]
+    said = [end(machine, 240) for machine in machines]
+    assert [machine.returncode for machine in said] == [0, 0], said
+    assert "distributed: DEEPSPEED, ZeRO-2; 2 processes;" in said[0].stderr
     history = json.loads((one / "machines" / "trainer_state.json").read_text())["log_history"]
     losses = [entry["loss"] for entry in history if "loss" in entry]
     assert losses == pytest.approx(facts(one, "one top")["losses"], abs=1e-5)
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def test_the_command_prints_the_line_of_accelerate_that_it_runs(folder) -> None:
@@ -320,6 +279,32 @@ def test_fsdp_on_a_cpu_which_would_be_plain_data_parallelism_is_refused_by_name(
     ran = run(folder, [str(BIN / "torchrun"), "--nproc_per_node", "2", *train], **asked)
     assert ran.returncode != 0
     assert "the launch asked for FSDP, and accelerate runs MULTI_CPU with 2 processes instead" in ran.stderr
+
+
+def test_a_build_that_was_killed_is_named_and_one_under_way_is_waited_for(tmp_path) -> None:
+    lock = tmp_path / "deepspeed_shm_comm" / "lock"
+    asked = {"ACCELERATE_USE_DEEPSPEED": "true", "TORCH_EXTENSIONS_DIR": str(tmp_path)}
+    check_builds(asked)
+    lock.parent.mkdir()
+    baton = FileBaton(str(lock))
+    assert baton.try_acquire()
+    check_builds(asked)
+    # What is left when its process is killed: the file, which nobody holds.
+    os.close(baton.fd)
+    with pytest.raises(ValueError, match=f"{lock} was left behind .* Remove that file, and launch again"):
+        check_builds(asked)
+    elsewhere = {**asked, "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
+    check_builds(elsewhere)
+    check_builds({"TORCH_EXTENSIONS_DIR": str(tmp_path)})
+
+
+def test_a_launch_that_would_wait_for_ever_ends_and_names_the_file(folder, tmp_path) -> None:
+    pytest.importorskip("deepspeed", reason="ZeRO comes with the extra `deepspeed`")
+    (tmp_path / "lock").touch()
+    train = ["-m", "flag_trl.scripts.train", "--config", "recipe.yaml", "--output_dir", "waits"]
+    launch = [*accelerate(CONFIGS / "zero2.yaml"), *train]
+    ran = run(folder, launch, TORCH_EXTENSIONS_DIR=str(tmp_path))
+    assert ran.returncode != 0 and f"{tmp_path}/lock was left behind" in ran.stderr
 
 
 def state(kind: DistributedType, processes: int = 2, stage: int | None = None) -> SimpleNamespace:
