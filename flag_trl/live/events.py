@@ -1,4 +1,4 @@
-"""What reaches a live run from outside: bars, news, and moments at which nothing else happens.
+"""What reaches a live run from outside: bars, prices, news, halts, and moments at which nothing else happens.
 
 Times are nanoseconds since 1970 on the exchange's own clock, as `MarketData` has them: 16:00 is the close in New York
 whatever the season.
@@ -67,13 +67,27 @@ class Halt:
 
 
 @dataclass(frozen=True)
-class Beat:
+class ClockTick:
     """Time has come this far; everything known by then has been told."""
 
     ts: int
 
 
-Happening = PriceBar | NewsItem | Quote | Halt | Beat
+@dataclass(frozen=True)
+class FeedNotice:
+    """Something of the feed that people should know: it goes into the journal, and nothing is made of it."""
+
+    kind: str
+    text: str
+
+    @property
+    def ts(self) -> int:
+        """None of the market's moments; those begin later."""
+        return 0
+
+
+MarketEvent = PriceBar | NewsItem | Quote | Halt | ClockTick
+FeedEvent = MarketEvent | FeedNotice
 
 
 def nanoseconds(moment: np.datetime64) -> int:

@@ -1,4 +1,4 @@
-"""Where a run's happenings come from: market data played again, or any source of bars and news as they arrive."""
+"""Where a run's events come from: market data played again, or any source of bars and news as they arrive."""
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from flag_trl.data import DataError, MarketData
 from flag_trl.data.market import WHOLE_DAY
-from flag_trl.live.events import SECOND, Beat, Happening, NewsItem, PriceBar, Quote, nanoseconds
+from flag_trl.live.events import SECOND, ClockTick, FeedEvent, NewsItem, PriceBar, Quote, nanoseconds
 from flag_trl.live.tape import COLUMNS
 
 SESSION = 6 * 3600 * SECOND + 1800 * SECOND
@@ -22,9 +22,9 @@ class FeedError(Exception):
 
 
 class Feed(Protocol):
-    """A source of happenings, those of one moment together, in order of time."""
+    """A source of events, those of one moment together, in order of time."""
 
-    def moments(self) -> Iterator[list[Happening]]:
+    def moments(self) -> Iterator[list[FeedEvent]]:
         """Moment by moment; a live source waits for the next one."""
         ...
 
@@ -34,7 +34,7 @@ class ReplayFeed:
     """Market data of a period, as they became known.
 
     A bar with an open is a price at the open, its high and low in between, nearer to the open first, and the close;
-    one without is the close alone. Behind each decision's moment there is a beat.
+    one without is the close alone. Behind each decision's moment there is a tick.
 
     Attributes
     ----------
@@ -90,39 +90,46 @@ class ReplayFeed:
             ends += [bar_moments(market, stop - 1, self.after_close)[0]] * (stop > first)
         return max(ends)
 
-    def moments(self) -> Iterator[list[Happening]]:
+    def moments(self) -> Iterator[list[FeedEvent]]:
         """All of the period, from the first close on."""
         streams = [self._stream(market) for market in self.markets.values()]
-        merged = heapq.merge(*streams, key=lambda happening: happening.ts)
-        for _, together in groupby(merged, key=lambda happening: happening.ts):
+        merged = heapq.merge(*streams, key=lambda event: event.ts)
+        for _, together in groupby(merged, key=lambda event: event.ts):
             moment = sorted(together, key=_order)
-            # Several markets have one beat.
-            beats = sum(isinstance(happening, Beat) for happening in moment)
-            yield moment[: len(moment) - beats + 1] if beats else moment
+            # Several markets have one tick.
+            ticks = sum(isinstance(event, ClockTick) for event in moment)
+            yield moment[: len(moment) - ticks + 1] if ticks else moment
 
-    def _stream(self, market: MarketData) -> Iterator[Happening]:
+    def _stream(self, market: MarketData) -> Iterator[FeedEvent]:
         first, stop = _bars(market, self.start, self.end)
-        happenings: list[Happening] = []
+        events: list[FeedEvent] = []
         session = _session(market)
         for bar in range(first, stop):
             closed, decided = bar_moments(market, bar, self.after_close)
             row = _row(market, bar, closed, session)
-            happenings += [*quotes_of(row, opening=bar > first), row, Beat(decided + 1)]
+            events += [*quotes_of(row, opening=bar > first), row, ClockTick(decided + 1)]
         known_from = bar_moments(market, first - 1, self.after_close)[1] if first else -(2**62)
         until = bar_moments(market, stop - 1, self.after_close)[1] if stop > first else known_from
         for text in market.texts:
             known = nanoseconds(text.known_at)
             if known_from < known <= until:
-                happenings.append(NewsItem(market.symbol, known, text.kind, text.text))
-        return iter(sorted(happenings, key=lambda happening: happening.ts))
+                events.append(NewsItem(market.symbol, known, text.kind, text.text))
+        return iter(sorted(events, key=lambda event: event.ts))
 
 
-def moments_of(bars: Sequence[PriceBar]) -> Iterator[list[Happening]]:
-    """Bars of one close that have come from somewhere as the moments they are made of; see `ReplayFeed`."""
-    happenings: list[Happening] = [Beat(bars[0].ts + 1)]
+def moments_of(bars: Sequence[PriceBar], beside: Sequence[FeedEvent] = ()) -> Iterator[list[FeedEvent]]:
+    """Bars of one close that have come from somewhere as the moments they are made of; see `ReplayFeed`.
+
+    Parameters
+    ----------
+    bars : sequence of PriceBar
+    beside : sequence of FeedEvent
+        What else happened up to their close.
+    """
+    events: list[FeedEvent] = [*beside, ClockTick(bars[0].ts + 1)]
     for bar in bars:
-        happenings += [*quotes_of(bar, opening=True), bar]
-    for _, together in groupby(sorted(happenings, key=lambda each: each.ts), key=lambda each: each.ts):
+        events += [*quotes_of(bar, opening=True), bar]
+    for _, together in groupby(sorted(events, key=lambda each: each.ts), key=lambda each: each.ts):
         yield sorted(together, key=_order)
 
 
@@ -180,8 +187,8 @@ def _bars(market: MarketData, start: np.datetime64, end: np.datetime64) -> tuple
     )
 
 
-def _order(happening: Happening) -> tuple[int, str]:
-    """Within a moment: what is known, then prices, then bars; a beat last."""
-    kinds = (NewsItem, Quote, PriceBar, Beat)
-    kind = next((place for place, kind in enumerate(kinds) if isinstance(happening, kind)), -1)
-    return kind, getattr(happening, "symbol", "")
+def _order(event: FeedEvent) -> tuple[int, str]:
+    """Within a moment: what is known, then prices, then bars; a tick last."""
+    kinds = (NewsItem, Quote, PriceBar, ClockTick)
+    kind = next((place for place, kind in enumerate(kinds) if isinstance(event, kind)), -1)
+    return kind, getattr(event, "symbol", "")

@@ -2,7 +2,7 @@
 
 import math
 
-from flag_trl.live.events import Beat, Halt, Happening, NewsItem, PriceBar, Quote
+from flag_trl.live.events import ClockTick, Halt, MarketEvent, NewsItem, PriceBar, Quote
 
 HIGHEST = 1e9
 """Prices and volumes above it are no prices or volumes of anything."""
@@ -35,25 +35,25 @@ class Gate:
         self._bars: dict[str, int] = {}
         self.distrusted: set[str] = set()
 
-    def refusal(self, happening: Happening) -> str | None:
+    def refusal(self, event: MarketEvent) -> str | None:
         """Why it is not believed; None for what is, which is then remembered."""
-        why = self._refusal(happening)
+        why = self._refusal(event)
         if why is None:
-            self._now = max(self._now, happening.ts)
-            if isinstance(happening, (Quote, PriceBar)):
-                self.distrusted.discard(happening.symbol)
+            self._now = max(self._now, event.ts)
+            if isinstance(event, (Quote, PriceBar)):
+                self.distrusted.discard(event.symbol)
         return why
 
-    def _refusal(self, happening: Happening) -> str | None:
-        if not isinstance(happening, Beat) and happening.symbol not in self._closes:
-            return f"nobody asked for {happening.symbol}"
-        if happening.ts < self._now:
+    def _refusal(self, event: MarketEvent) -> str | None:
+        if not isinstance(event, ClockTick) and event.symbol not in self._closes:
+            return f"nobody asked for {event.symbol}"
+        if event.ts < self._now:
             return "the clock ran backwards"
-        if isinstance(happening, (Beat, NewsItem, Halt)):
+        if isinstance(event, (ClockTick, NewsItem, Halt)):
             return None
-        if isinstance(happening, Quote):
-            return self._unsound_price(happening.symbol, "price", happening.price)
-        return self._unsound_bar(happening)
+        if isinstance(event, Quote):
+            return self._unsound_price(event.symbol, "price", event.price)
+        return self._unsound_bar(event)
 
     def _unsound_bar(self, bar: PriceBar) -> str | None:
         if bar.ts <= self._bars.get(bar.symbol, -1):

@@ -8,7 +8,7 @@ SLACK = 1e-9
 
 
 @dataclass(frozen=True)
-class Wish:
+class TargetPosition:
     """A position that is wanted.
 
     Attributes
@@ -38,7 +38,7 @@ class Wish:
 
 
 class Guard:
-    """Watches the account over days and judges wishes.
+    """Watches the account over days and judges targets.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Guard:
         """Traded today, as a fraction of the day's first equity."""
         return self._traded / self._day_equity
 
-    def judge(self, wish: Wish) -> tuple[float, str | None]:
+    def judge(self, target: TargetPosition) -> tuple[float, str | None]:
         """The units that may be held: those wanted, or none where only that is allowed, or those held already.
 
         Returns
@@ -92,26 +92,26 @@ class Guard:
         why : str, optional
             The limit that stood in the way, in words.
         """
-        why = self._why_not(wish)
+        why = self._why_not(target)
         if why is None:
-            return wish.wanted, None
-        if wish.held * wish.wanted < 0.0:
-            closing = Wish(wish.symbol, wish.held, 0.0, wish.price, wish.equity, wish.age_s)
+            return target.wanted, None
+        if target.held * target.wanted < 0.0:
+            closing = TargetPosition(target.symbol, target.held, 0.0, target.price, target.equity, target.age_s)
             if self._why_not(closing) is None:
                 return 0.0, why
-        return wish.held, why
+        return target.held, why
 
-    def _why_not(self, wish: Wish) -> str | None:
+    def _why_not(self, target: TargetPosition) -> str | None:
         limits = self.limits
-        if wish.age_s > limits.max_age_s:
-            return f"max_age_s: decided from a bar {wish.age_s:.0f} s old, {limits.max_age_s:.0f} allowed"
-        if wish.smaller or wish.wanted == wish.held:
+        if target.age_s > limits.max_age_s:
+            return f"max_age_s: decided from a bar {target.age_s:.0f} s old, {limits.max_age_s:.0f} allowed"
+        if target.smaller or target.wanted == target.held:
             return None
-        if wish.equity <= 0.0:
+        if target.equity <= 0.0:
             return "there is no equity left"
-        position = abs(wish.wanted) * wish.price / wish.equity
-        order = abs(wish.wanted - wish.held) * wish.price / wish.equity
-        turnover = self.turnover + abs(wish.wanted - wish.held) * wish.price / self._day_equity
+        position = abs(target.wanted) * target.price / target.equity
+        order = abs(target.wanted - target.held) * target.price / target.equity
+        turnover = self.turnover + abs(target.wanted - target.held) * target.price / self._day_equity
         for name, found, allowed in (
             ("max_position", position, limits.max_position),
             ("max_order", order, limits.max_order),

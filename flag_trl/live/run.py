@@ -16,13 +16,13 @@ from nautilus_trader.model.objects import Quantity
 
 from flag_trl.agent import Policy
 from flag_trl.data import MarketData
-from flag_trl.live.events import SECOND, Beat, Halt, Happening, NewsItem, PriceBar, Quote
+from flag_trl.live.events import SECOND, ClockTick, FeedEvent, FeedNotice, Halt, MarketEvent, NewsItem, PriceBar, Quote
 from flag_trl.live.exchange import build_engine, engine_equity
 from flag_trl.live.feed import Feed, FeedError
 from flag_trl.live.gate import Gate
 from flag_trl.live.journal import Journal
 from flag_trl.live.settings import LiveSettings
-from flag_trl.live.strategy import TOLD, Command, PolicyStrategy, Told
+from flag_trl.live.strategy import MESSAGES, Command, Message, PolicyStrategy
 from flag_trl.live.tape import head_of, history_rows
 
 AGREE = 1e-6
@@ -175,7 +175,7 @@ class LiveRun:
         )
         self.engine.add_strategy(self.strategy)
         # Makes the source of news known to the engine.
-        self.engine.add_data([CustomData(DataType(Told), Told(0, None))], client_id=TOLD)
+        self.engine.add_data([CustomData(DataType(Message), Message(0, None))], client_id=MESSAGES)
         self.engine.clear_data()
         self._engine_s = 0.0
         self._now = 0
@@ -194,12 +194,12 @@ class LiveRun:
         """Play a feed to its end, or until somebody stops it."""
         pace, switch, began = pace or Pace(), switch or StopSwitch(), time.perf_counter()
         caught_up = resumed = False
+        self._repeat_inputs()
         try:
             for moment in feed.moments():
                 ts = moment[0].ts
-                self._repeat_inputs()
-                caught_up = ts > self._played_to and not self._inputs
-                if caught_up:
+                if ts > self._played_to and not self._inputs:
+                    caught_up = True
                     if not resumed and self._stopped_by_hand():
                         self._command("resume", "the run goes on")
                     resumed = True
@@ -209,9 +209,10 @@ class LiveRun:
                 self._moment(moment)
                 self._played += 1
                 on_moment(ts)
+                self._repeat_inputs()
+                caught_up |= ts >= self._played_to and not self._inputs
         except FeedError as error:
             switch.stop(f"the feed has ended: {error}")
-        self._repeat_inputs()
         how = "ended"
         if switch.set and not caught_up:
             how = "stopped before it had caught up"
@@ -229,52 +230,55 @@ class LiveRun:
         """Let go of the engine."""
         self.engine.dispose()
 
-    def _moment(self, happenings: list[Happening]) -> None:
+    def _moment(self, events: list[FeedEvent]) -> None:
         """Everything of one moment through the engine, then the account, then into the journal."""
         sound: list[Any] = []
         marked = False
-        for happening in happenings:
-            why = self._gate.refusal(happening)
-            if why is not None:
-                self._refuse(happening, why)
+        for event in events:
+            if isinstance(event, FeedNotice):
+                self._notice(event.kind, "", event.text)
                 continue
-            if isinstance(happening, NewsItem):
-                self.journal.append("news", vars(happening))
-            marked |= isinstance(happening, PriceBar) and happening.symbol in self._traded
-            sound += self._translated(happening)
+            why = self._gate.refusal(event)
+            if why is not None:
+                self._notice("refused", getattr(event, "symbol", ""), f"{type(event).__name__}: {why}")
+                continue
+            if isinstance(event, NewsItem):
+                self.journal.append("news", vars(event))
+            marked |= isinstance(event, PriceBar) and event.symbol in self._traded
+            sound += self._translated(event)
         self._through_engine(sound)
         if marked:
-            self._total(happenings[0].ts)
+            self._total(events[0].ts)
         self.journal.commit()
 
     def _through_engine(self, data: list[Any]) -> None:
         if not data:
             return
         began, asked = time.perf_counter(), self.strategy.deciding.asked_s
-        self.engine.add_data(data, client_id=TOLD, validate=False, sort=False)
+        self.engine.add_data(data, client_id=MESSAGES, validate=False, sort=False)
         self.engine.run(streaming=True)
         self.engine.clear_data()
         self._now = max(self._now, data[0].ts_init)
         self._engine_s += time.perf_counter() - began - (self.strategy.deciding.asked_s - asked)
 
-    def _translated(self, happening: Happening) -> list[Any]:
+    def _translated(self, event: MarketEvent) -> list[Any]:
         """As the engine's own data."""
-        if isinstance(happening, NewsItem):
-            return [CustomData(DataType(Told), Told(happening.ts, happening))]
-        if isinstance(happening, Beat):
-            return [CustomData(DataType(Told), Told(happening.ts, None))]
-        instrument = self.instruments[happening.symbol]
-        if isinstance(happening, Halt):
-            action = MarketStatusAction.HALT if happening.halted else MarketStatusAction.TRADING
-            return [InstrumentStatus(instrument.id, action, happening.ts, happening.ts)]
-        if isinstance(happening, Quote):
-            return [self._quote(happening)]
-        prices = [happening.open, happening.high, happening.low]
-        made = [instrument.make_price(happening.close if price is None else price) for price in prices]
-        close = instrument.make_price(happening.close)
+        if isinstance(event, NewsItem):
+            return [CustomData(DataType(Message), Message(event.ts, event))]
+        if isinstance(event, ClockTick):
+            return [CustomData(DataType(Message), Message(event.ts, None))]
+        instrument = self.instruments[event.symbol]
+        if isinstance(event, Halt):
+            action = MarketStatusAction.HALT if event.halted else MarketStatusAction.TRADING
+            return [InstrumentStatus(instrument.id, action, event.ts, event.ts)]
+        if isinstance(event, Quote):
+            return [self._quote(event)]
+        prices = [event.open, event.high, event.low]
+        made = [instrument.make_price(event.close if price is None else price) for price in prices]
+        close = instrument.make_price(event.close)
         high, low = max(made[0], made[1], close), min(made[0], made[2], close)
-        volume = Quantity(happening.volume or 0.0, 6)
-        return [Bar(self._bar_types[happening.symbol], made[0], high, low, close, volume, happening.ts, happening.ts)]
+        volume = Quantity(event.volume or 0.0, 6)
+        return [Bar(self._bar_types[event.symbol], made[0], high, low, close, volume, event.ts, event.ts)]
 
     def _quote(self, quote: Quote) -> QuoteTick:
         """The price, and what can be had at it; where the exchange has no market, nothing."""
@@ -297,10 +301,8 @@ class LiveRun:
         if abs(engines - books.total) > allowed and strategy.stopped is None:
             strategy.stop_trading(f"our books say {books.total:.4f}, the engine's account {engines:.4f}")
 
-    def _refuse(self, happening: Happening, why: str) -> None:
-        symbol = getattr(happening, "symbol", "")
-        row = {"ts": self._now, "kind": "refused", "symbol": symbol, "text": f"{type(happening).__name__}: {why}"}
-        self.journal.append("notices", row)
+    def _notice(self, kind: str, symbol: str, text: str) -> None:
+        self.journal.append("notices", {"ts": self._now, "kind": kind, "symbol": symbol, "text": text})
 
     # The operator.
 
@@ -312,7 +314,7 @@ class LiveRun:
 
     def _obey(self, what: str, why: str) -> None:
         ts = self._now
-        self._through_engine([CustomData(DataType(Told), Told(ts, Command(what, why)))])
+        self._through_engine([CustomData(DataType(Message), Message(ts, Command(what, why)))])
         self.journal.commit()
 
     def _repeat_inputs(self) -> None:

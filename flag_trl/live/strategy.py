@@ -28,16 +28,16 @@ from flag_trl.data import MarketData
 from flag_trl.live.books import Books
 from flag_trl.live.deciding import Deciding
 from flag_trl.live.events import SECOND, NewsItem, PriceBar, day_of
-from flag_trl.live.guard import Guard, Wish
+from flag_trl.live.guard import Guard, TargetPosition
 from flag_trl.live.journal import Journal
 from flag_trl.live.settings import LiveSettings
 from flag_trl.live.tape import Tape
 
-TOLD = ClientId("TOLD")
-"""The source of what is neither price nor order: news, beats, and what the operator wants."""
+MESSAGES = ClientId("MESSAGES")
+"""The source of what is neither price nor order: news, ticks, and what the operator wants."""
 
 
-class Told(Data):
+class Message(Data):
     """A `NewsItem`, or a word of the operator, on its way through the engine."""
 
     def __init__(self, ts: int, content: "NewsItem | Command | None") -> None:
@@ -137,7 +137,7 @@ class PolicyStrategy(Strategy):
             if symbol in self.instruments:
                 self.subscribe_quote_ticks(kind.instrument_id)
                 self.subscribe_instrument_status(kind.instrument_id)
-        self.subscribe_data(DataType(Told), client_id=TOLD)
+        self.subscribe_data(DataType(Message), client_id=MESSAGES)
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
         """A price: what is on its way arrives, and decisions of the evening before become orders."""
@@ -156,13 +156,13 @@ class PolicyStrategy(Strategy):
     def on_instrument_status(self, data: InstrumentStatus) -> None:
         """A symbol is halted, or trades again."""
         symbol = data.instrument_id.symbol.value
-        halted = data.action in (MarketStatusAction.HALT, MarketStatusAction.PAUSE, MarketStatusAction.SUSPEND)
+        halted = data.action == MarketStatusAction.HALT
         (self._halted.add if halted else self._halted.discard)(symbol)
         if halted:
             self._cancel(symbol)
         self._notice("halt", symbol, "the exchange has halted it" if halted else "it trades again")
 
-    def on_data(self, data: Told) -> None:
+    def on_data(self, data: Message) -> None:
         """News, or a word of the operator."""
         if isinstance(data.content, NewsItem):
             self.tapes[data.content.symbol].add_news(data.content)
@@ -239,8 +239,8 @@ class PolicyStrategy(Strategy):
         held = books.units(symbol)
         wanted = books.wanted_units(symbol, pending.weight, settings.costs, settings.lot_size)
         age = (self.clock.timestamp_ns() - pending.decided_from) / SECOND
-        wish = Wish(symbol, held, wanted, books.price(symbol), books.equity(symbol), age)
-        allowed, why = self.guard.judge(wish)
+        target = TargetPosition(symbol, held, wanted, books.price(symbol), books.equity(symbol), age)
+        allowed, why = self.guard.judge(target)
         if why is not None:
             self._notice("limit", symbol, why)
         self._trade(symbol, allowed - held, pending.weight)

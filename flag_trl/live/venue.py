@@ -1,22 +1,19 @@
-"""Bars from a venue: a NautilusTrader data adapter in a process of its own, read through a queue.
+"""Bars from a venue as a feed, with news from a file beside them."""
 
-A process of its own, since an engine that simulates and one that is connected do not share a clock, and since an
-adapter that dies must not take the account along.
-"""
-
-import json
 import multiprocessing
 import queue
 import re
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flag_trl.live.events import SECOND, Happening, PriceBar
+from flag_trl.live.events import SECOND, FeedEvent, FeedNotice, Halt, NewsItem, PriceBar
 from flag_trl.live.feed import FeedError, moments_of
+from flag_trl.live.news_file import NewsFile
 
 ADAPTERS = "nautilus_trader.adapters."
 SECRET = re.compile(r"key|secret|passw|passphrase|token|credential|mnemonic", re.IGNORECASE)
@@ -48,6 +45,12 @@ class Venue:
         Of the configuration, without keys: adapters read those from the environment.
     zone : str
         Time zone of the exchange's calendar.
+    halts : bool
+        Whether to ask the adapter for halts; not every one has them.
+    news : str, optional
+        File to which somebody's collector adds news; see `NewsFile`.
+    silent_after_s : float, optional
+        Seconds without a bar after which a notice says so; by default three bars.
     foreign_adapter : bool
         Whether classes may come from elsewhere than NautilusTrader, which runs that code.
 
@@ -64,6 +67,9 @@ class Venue:
     bar: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     zone: str = "UTC"
+    halts: bool = False
+    news: str | None = None
+    silent_after_s: float | None = None
     foreign_adapter: bool = False
 
     def __post_init__(self) -> None:
@@ -83,6 +89,8 @@ class Venue:
                 )
         if not self.instruments:
             raise VenueError("venue, instruments: none; give each symbol its instrument id, BTCUSDT: BTCUSDT.BINANCE")
+        if self.news is not None and not Path(self.news).is_file():
+            raise VenueError(f"venue, news: no file at {self.news}; make one, to which your collector adds lines")
         self.step_s  # noqa: B018
 
     @classmethod
@@ -116,95 +124,96 @@ class Venue:
         return (seconds + int(offset.total_seconds())) * SECOND + rest
 
 
-@dataclass(frozen=True)
+@dataclass
 class VenueFeed:
-    """A venue's bars as moments, those of one close together."""
+    """What a venue tells as moments: the bars of one close together, with what else happened up to it.
+
+    Attributes
+    ----------
+    venue : Venue
+    stopped : callable
+        Whether somebody has ended the run.
+    news_given : int
+        Items of news that an interrupted run was given already.
+    grace_s : float
+        Seconds in which the bars of one close are waited for.
+    now : callable
+        Nanoseconds of the world's clock.
+    """
 
     venue: Venue
     stopped: Callable[[], bool]
+    news_given: int = 0
     grace_s: float = GRACE_S
+    now: Callable[[], int] = time.time_ns
 
-    def moments(self) -> Iterator[list[Happening]]:
+    def __post_init__(self) -> None:
+        venue = self.venue
+        self._silent_after = 3.0 * venue.step_s if venue.silent_after_s is None else venue.silent_after_s
+        self._news = None if venue.news is None else NewsFile(Path(venue.news), venue.instruments, self.news_given)
+        self._closed = 0
+        self._coming: list[FeedEvent] = []
+
+    def moments(self) -> Iterator[list[FeedEvent]]:
         """Until somebody stops; VenueError where the adapter's process has ended by itself."""
+        from flag_trl.live.adapter import serve
+
         context = multiprocessing.get_context("spawn")
-        bars: Any = context.Queue()
-        child = context.Process(target=serve, args=(self.venue, bars), daemon=True)
+        told: Any = context.Queue()
+        child = context.Process(target=serve, args=(self.venue, told), daemon=True)
         child.start()
         try:
-            together: list[PriceBar] = []
-            while not self.stopped():
-                bar = _next(bars, self.grace_s)
-                if isinstance(bar, str):
-                    raise VenueError(f"{self.venue.client}: {bar}")
-                if together and (bar is None or bar.ts != together[0].ts):
-                    yield from moments_of(together)
-                    together = []
-                if bar is not None:
-                    together.append(bar)
-                elif not child.is_alive():
-                    raise VenueError(f"{self.venue.client}: the adapter's process has ended ({child.exitcode})")
+            yield from self._moments(told, child)
         finally:
             child.terminate()
             child.join(timeout=10)
 
+    def _moments(self, told: Any, child: Any) -> Iterator[list[FeedEvent]]:
+        together: list[PriceBar] = []
+        heard: float | None = time.monotonic()
+        while not self.stopped():
+            event = _next(told, self.grace_s)
+            if isinstance(event, str):
+                raise VenueError(f"{self.venue.client}: {event}")
+            yield from self._read_news()
+            bar = event if isinstance(event, PriceBar) else None
+            if together and (event is None or bar is not None and bar.ts != together[0].ts):
+                yield from self._closing(together)
+                together = []
+            if bar is not None:
+                together.append(bar)
+                heard = time.monotonic()
+            elif event is not None:
+                self._coming.append(event)
+            elif not child.is_alive():
+                raise VenueError(f"{self.venue.client}: the adapter's process has ended ({child.exitcode})")
+            elif heard is not None and time.monotonic() - heard > self._silent_after:
+                heard = None
+                yield [FeedNotice("silent", f"no bar from {self.venue.client} for {self._silent_after:g} s")]
 
-def _next(bars: Any, grace_s: float) -> PriceBar | str | None:
+    def _read_news(self) -> Iterator[list[FeedEvent]]:
+        """Take in what was added to the news file, as known from now on, which is after the last close."""
+        if self._news is None:
+            return
+        for found in self._news.read(max(self.venue.local(self.now()), self._closed + 2)):
+            if isinstance(found, NewsItem):
+                self._coming.append(found)
+            else:
+                yield [found]
+
+    def _closing(self, bars: Sequence[PriceBar]) -> Iterator[list[FeedEvent]]:
+        """Bars of one close, with what happened up to it; what came later waits for the next, as in training."""
+        self._closed = bars[0].ts
+        beside = [event for event in self._coming if event.ts <= self._closed]
+        self._coming = [event for event in self._coming if event.ts > self._closed]
+        yield from moments_of(bars, beside)
+
+
+def _next(told: Any, grace_s: float) -> PriceBar | Halt | str | None:
     try:
-        found: PriceBar | str = bars.get(timeout=grace_s)
+        found: PriceBar | Halt | str = told.get(timeout=grace_s)
     except queue.Empty:
         return None
-    return found
-
-
-def serve(venue: Venue, bars: Any) -> None:
-    """Run the adapter and put its bars into a queue; of what goes wrong, a line. The other process's whole work."""
-    try:
-        _node(venue, bars).run()
-    except Exception as error:
-        bars.put(f"{type(error).__name__}: {error}")
-
-
-def _node(venue: Venue, bars: Any) -> Any:
-    from nautilus_trader.common.config import LoggingConfig
-    from nautilus_trader.config import LiveDataClientConfig, TradingNodeConfig
-    from nautilus_trader.live.factories import LiveDataClientFactory
-    from nautilus_trader.live.node import TradingNode
-    from nautilus_trader.model.data import BarType
-    from nautilus_trader.trading.strategy import Strategy
-
-    step = venue.step_s * SECOND
-    symbols = {f"{instrument}-{venue.bar}": symbol for symbol, instrument in venue.instruments.items()}
-
-    class Forwarder(Strategy):
-        def on_start(self) -> None:
-            for kind in symbols:
-                self.subscribe_bars(BarType.from_str(kind))
-
-        def on_bar(self, bar: Any) -> None:
-            prices = {name: getattr(bar, name).as_double() for name in ("open", "high", "low", "close", "volume")}
-            closed = venue.local(bar.ts_event)
-            bars.put(PriceBar(symbols[str(bar.bar_type)], closed, **prices, opened=closed - step + SECOND // 1000))
-
-    config = TradingNodeConfig(
-        trader_id="FLAG-TRL-001",
-        logging=LoggingConfig(log_level="ERROR"),
-        data_clients={
-            venue.client: _named(venue.config, LiveDataClientConfig).parse(json.dumps(dict(venue.settings)))
-        },
-    )
-    node = TradingNode(config=config)
-    node.add_data_client_factory(venue.client, _named(venue.factory, LiveDataClientFactory))
-    node.trader.add_strategy(Forwarder())
-    node.build()
-    return node
-
-
-def _named(path: str, kind: type) -> Any:
-    """A class by its path, if it is of the kind that is needed there."""
-    module, name = path.split(":")
-    found = getattr(import_module(module), name)
-    if not (isinstance(found, type) and issubclass(found, kind)):
-        raise VenueError(f"{path} is no {kind.__name__}")
     return found
 
 

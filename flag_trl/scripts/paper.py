@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments += ["--speed", "1x"]
         print("the recipe names no venue: its days are replayed instead, in the market's own time unless --speed says")
         return simulate.main(arguments)
-    from flag_trl.live.recorded import RecordedFeed
+    from flag_trl.live.events import NewsItem
+    from flag_trl.live.recorded import RecordedFeed, kept_moments
     from flag_trl.live.venue import Venue, VenueError, VenueFeed
 
     if recipe.extra.days or recipe.extra.speed:
@@ -41,14 +42,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         missing = sorted(set(venue.instruments) - set(history))
         if missing:
             raise SystemExit(f"symbols: {', '.join(missing)} of the venue have no past; add them, and their data")
-        print("a venue gives bars and no news: a policy that was trained to read news is shown none")
+        if venue.news is None:
+            print("the venue names no news file: a policy that was trained to read news is shown none")
         if venue.step_s < 86_400:
             history = {symbol: _last_bar(market, venue.step_s) for symbol, market in history.items()}
     except VenueError as error:
         raise SystemExit(f"flag-trl paper: {error}") from error
 
     def feed_of(journal: "Journal", switch: "StopSwitch") -> RecordedFeed:
-        return RecordedFeed(journal, VenueFeed(venue, lambda: switch.set))
+        given = sum(isinstance(event, NewsItem) for moment in kept_moments(journal) for event in moment)
+        return RecordedFeed(journal, VenueFeed(venue, lambda: switch.set, news_given=given))
 
     return simulate.run(recipe, feed_of, history, {symbol: [] for symbol in history}, None)
 

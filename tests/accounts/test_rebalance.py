@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flag_trl.accounts import AccountState, Costs, charge_borrow, rebalance
@@ -63,6 +63,7 @@ def test_a_target_of_zero_leaves_no_unit_and_a_target_of_one_no_cash(units, pric
     bps=st.floats(0, 300),
     lot_size=st.sampled_from([1.0, 0.1, 10.0]),
 )
+@example(lots=0, target=0.3, price=1.0, bps=3e-05, lot_size=0.1)
 def test_in_lots_an_account_holds_whole_ones_and_never_more_than_its_target(lots, target, price, bps, lot_size):
     costs = Costs(commission_bps=bps)
     state = account(cash=1000.0 - lots * lot_size * price, units=lots * lot_size)
@@ -71,10 +72,12 @@ def test_in_lots_an_account_holds_whole_ones_and_never_more_than_its_target(lots
     fills = rebalance(state, np.array([price]), np.array([target]), costs, lot_size)
     held = state.units[0] / lot_size
     assert held == pytest.approx(round(held), abs=1e-9)
-    assert abs(state.units[0]) <= abs(fraction.units[0]) + 1e-6 * lot_size
+    # So much is held to be a rounding error.
+    slack = 1e-9 * max(abs(fraction.units[0]), lot_size) * (1 + 1e-6)
+    assert abs(state.units[0]) <= abs(fraction.units[0]) + slack
     assert abs(fraction.units[0] - state.units[0]) < lot_size * (1 + 1e-6)
     assert state.equity(np.array([price]))[0] == pytest.approx(1000.0 - fills.cost[0], abs=1e-8)
-    assert state.cash[0] >= -1e-6 or target < 1.0
+    assert state.cash[0] >= -slack * price * (1 + costs.buy) or target < 1.0
 
 
 def test_a_whole_position_that_stays_the_target_is_not_sold_to_a_rounding_error():

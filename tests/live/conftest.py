@@ -13,7 +13,7 @@ import pytest
 from flag_trl.accounts import AllIn
 from flag_trl.data import DatedText, MarketData
 from flag_trl.live import Exchange, Journal, LiveSettings
-from flag_trl.live.events import Happening
+from flag_trl.live.events import FeedEvent
 
 if find_spec("nautilus_trader") is None:
     pytest.skip("live runs need the extra `live`", allow_module_level=True)
@@ -27,10 +27,10 @@ FINE = Exchange(price_digits=8, money_digits=8)
 class Listed:
     """A feed that gives what it was given."""
 
-    def __init__(self, moments: list[list[Happening]]) -> None:
+    def __init__(self, moments: list[list[FeedEvent]]) -> None:
         self._moments = moments
 
-    def moments(self) -> Iterator[list[Happening]]:
+    def moments(self) -> Iterator[list[FeedEvent]]:
         return iter(self._moments)
 
 

@@ -1,17 +1,18 @@
 """Trade, get killed, go on: one process a run, forked from one that has only imported.
 
-python tests/live/fault_driver.py FOLDER POINT [POINT ...]
+python tests/live/fault_driver.py FOLDER [--recorded] POINT [POINT ...]
 
 A point is a name of `POINTS`, or a number: the share of an undisturbed run's time after which the process is killed.
 Prints one line a point: its name, how the first process ended, whether the journal is that of a run that nobody
-disturbed, and how often the policy was asked more than once for a decision that had been kept.
+disturbed, and how often the policy was asked more than once for a decision that had been kept. What is `--recorded`
+comes from a feed that gives nothing twice.
 """
 
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from flag_trl.accounts import Costs, Signed
 from flag_trl.data import DatedText, MarketData
 from flag_trl.live import Exchange, Journal, LiveSettings, Orders
 from flag_trl.live.asking import Asking
+from flag_trl.live.events import FeedEvent
 from flag_trl.live.feed import ReplayFeed
+from flag_trl.live.recorded import RecordedFeed, kept_moments
 from flag_trl.live.run import LiveRun, described
 from flag_trl.live.strategy import PolicyStrategy
 from tests.live.policies import EVERYTHING, Moody
@@ -60,6 +63,12 @@ POINTS: dict[str, Callable[[], None]] = {
     "before a commit": lambda: at(Journal, "commit", 60),
     "after a commit": lambda: at(Journal, "commit", 60, after=True),
     "history half written": lambda: at(Journal, "put_history", 1),
+}
+RECORDED_POINTS: dict[str, Callable[[], None]] = {
+    "arrived, not kept": lambda: at(RecordedFeed, "_kept", 150),
+    "kept, not played": lambda: at(RecordedFeed, "_kept", 150, after=True),
+    "half played": lambda: at(PolicyStrategy, "on_bar", 60),
+    "played, not committed": lambda: at(LiveRun, "_total", 30, after=True),
 }
 
 
@@ -100,7 +109,19 @@ SETTINGS = LiveSettings(
 )
 
 
-def trade(folder: Path) -> None:
+class OnceOnly:
+    """A feed that goes on behind what was kept of it, and gives nothing of that again."""
+
+    def __init__(self, feed: ReplayFeed, kept: Path) -> None:
+        self._feed, self._kept = feed, kept
+
+    def moments(self) -> Iterator[list[FeedEvent]]:
+        with Journal(self._kept, read_only=True) as journal:
+            last = max((moment[0].ts for moment in kept_moments(journal)), default=-1)
+        return (moment for moment in self._feed.moments() if moment[0].ts > last)
+
+
+def trade(folder: Path, recorded: bool) -> None:
     """One run, or what is left of it."""
     traded = markets()
     some = traded["AAA"]
@@ -109,11 +130,12 @@ def trade(folder: Path) -> None:
     with Journal(folder / "journal.sqlite") as journal:
         journal.begin(described(SETTINGS, history, feed.context()))
         run = LiveRun(Patient(EVERYTHING), SETTINGS, history, journal, feed.context(), feed.last_bar())
-        outcome = run.play(feed)
+        once = RecordedFeed(journal, OnceOnly(feed, journal.path))
+        outcome = run.play(once if recorded else feed)
         (folder / "asked").write_text(str(outcome.decisions))
 
 
-def started(folder: Path, prepare: Callable[[], None] = lambda: None) -> int:
+def started(folder: Path, recorded: bool, prepare: Callable[[], None] = lambda: None) -> int:
     """Trade in a process of its own; its process id."""
     folder.mkdir(parents=True, exist_ok=True)
     child = os.fork()
@@ -125,7 +147,7 @@ def started(folder: Path, prepare: Callable[[], None] = lambda: None) -> int:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
             prepare()
-            trade(folder)
+            trade(folder, recorded)
             status = 0
     except BaseException:
         import traceback
@@ -149,21 +171,24 @@ def content(folder: Path) -> tuple[str, int]:
 
 def main() -> int:
     folder, points = Path(sys.argv[1]), sys.argv[2:]
+    recorded = points[0] == "--recorded"
+    points = points[recorded:]
+    named = {**POINTS, **RECORDED_POINTS}
     began = time.monotonic()
-    assert ended(started(folder / "undisturbed")) == 0, (folder / "undisturbed" / "log.txt").read_text()
+    assert ended(started(folder / "undisturbed", recorded)) == 0, (folder / "undisturbed" / "log.txt").read_text()
     took = time.monotonic() - began
     wanted, decisions = content(folder / "undisturbed")
     for number, point in enumerate(points):
         own = folder / f"run-{number}"
-        if point in POINTS:
-            first = ended(started(own, POINTS[point]))
+        if point in named:
+            first = ended(started(own, recorded, named[point]))
         else:
-            child = started(own)
+            child = started(own, recorded)
             time.sleep(float(point) * took)
             os.kill(child, signal.SIGKILL)
             first = ended(child)
         kept = content(own)[1] if (own / "journal.sqlite").exists() and first else 0
-        again = ended(started(own)) if first else 0
+        again = ended(started(own, recorded)) if first else 0
         found = content(own)[0] if not again else (own / "log.txt").read_text()
         twice = int((own / "asked").read_text()) + kept - decisions if not again and first else 0
         print(

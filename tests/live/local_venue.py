@@ -1,4 +1,4 @@
-"""A venue on this machine: a NautilusTrader data adapter that reads bars from a socket on loopback."""
+"""A venue on this machine: a NautilusTrader data adapter that reads bars and halts from a socket on loopback."""
 
 import asyncio
 import json
@@ -12,7 +12,8 @@ from nautilus_trader.config import LiveDataClientConfig
 from nautilus_trader.live.data_client import LiveMarketDataClient
 from nautilus_trader.live.factories import LiveDataClientFactory
 from nautilus_trader.model.currencies import USD
-from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.data import Bar, BarType, InstrumentStatus
+from nautilus_trader.model.enums import MarketStatusAction
 from nautilus_trader.model.identifiers import ClientId, InstrumentId, Venue
 from nautilus_trader.model.instruments import Equity
 from nautilus_trader.model.objects import Price, Quantity
@@ -25,7 +26,7 @@ class LocalConfig(LiveDataClientConfig, frozen=True):
 
 
 class LocalClient(LiveMarketDataClient):
-    """Connects when bars are asked for, and gives each line of the socket as one."""
+    """Connects when bars are asked for, and gives each line of the socket as one, or as a halt."""
 
     def __init__(self, loop: Any, name: str, port: int, msgbus: Any, cache: Any, clock: Any) -> None:
         provider = InstrumentProvider()
@@ -43,10 +44,17 @@ class LocalClient(LiveMarketDataClient):
     async def _subscribe_bars(self, command: Any) -> None:
         self.create_task(self._read(command.bar_type))
 
+    async def _subscribe_instrument_status(self, command: Any) -> None:
+        pass
+
     async def _read(self, kind: BarType) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         while line := await reader.readline():
             ts, *prices, volume = json.loads(line)
+            if not prices:
+                action = MarketStatusAction.PAUSE if volume else MarketStatusAction.TRADING
+                self._handle_data(InstrumentStatus(kind.instrument_id, action, ts, time.time_ns()))
+                continue
             self._handle_data(Bar(kind, *(Price(p, 2) for p in prices), Quantity(volume, 0), ts, time.time_ns()))
         writer.close()
 

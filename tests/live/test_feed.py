@@ -9,7 +9,7 @@ from benchmarks.live_parity import Once
 from flag_trl.accounts import Signed
 from flag_trl.data import DataError, DatedText, Event, MarketData
 from flag_trl.data.market import WHOLE_DAY
-from flag_trl.live.events import Beat, PriceBar, Quote
+from flag_trl.live.events import ClockTick, PriceBar, Quote
 from flag_trl.live.feed import ReplayFeed, moments_of, quotes_of
 from flag_trl.live.tape import Tape, head_of, history_rows, market_of
 from flag_trl.observations import ObservationConfig
@@ -110,7 +110,7 @@ def test_a_bar_from_anywhere_becomes_moments():
     bar = PriceBar("AAA", 1000, 10.5, open=10.0, high=11.0, low=9.8, opened=400)
     moments = list(moments_of([bar]))
     kinds = [[type(h) for h in moment] for moment in moments]
-    assert kinds == [[Quote], [Quote], [Quote], [Quote, PriceBar], [Beat]]
+    assert kinds == [[Quote], [Quote], [Quote], [Quote, PriceBar], [ClockTick]]
     assert [moment[0].ts for moment in moments] == [400, 600, 800, 1000, 1001]
 
 

@@ -13,7 +13,7 @@ from flag_trl.accounts import Signed
 from flag_trl.live import Exchange, Journal, JournalError, Limits, journal_path
 from flag_trl.live.run import StopSwitch
 from tests.conftest import REPOSITORY
-from tests.live.fault_driver import POINTS
+from tests.live.fault_driver import POINTS, RECORDED_POINTS
 from tests.live.policies import EVERYTHING, Broken, Moody
 
 DRIVER = Path(__file__).with_name("fault_driver.py")
@@ -30,6 +30,12 @@ def driven(folder: Path, points: list[str]) -> list[str]:
 def test_killed_at_any_named_point_it_ends_with_the_journal_of_an_undisturbed_run(tmp_path):
     lines = driven(tmp_path, list(POINTS))
     assert lines == [f"{point}: ended -9, again 0, same, twice 0" for point in POINTS]
+
+
+def test_so_does_one_whose_feed_gives_nothing_twice(tmp_path):
+    points = [*RECORDED_POINTS, "order kept, not sent", "filled, not kept"]
+    lines = driven(tmp_path, ["--recorded", *points])
+    assert lines == [f"{point}: ended -9, again 0, same, twice 0" for point in points]
 
 
 def test_killed_at_twenty_random_moments_too(tmp_path):

@@ -16,9 +16,9 @@ from flag_trl.accounts import AllIn, Signed
 from flag_trl.data import MarketData
 from flag_trl.live import Exchange, Limits, Orders
 from flag_trl.live.asking import Answer
-from flag_trl.live.events import Beat, Halt, PriceBar, Quote
+from flag_trl.live.events import ClockTick, Halt, PriceBar, Quote
 from flag_trl.live.gate import Gate
-from flag_trl.live.guard import Guard, Wish
+from flag_trl.live.guard import Guard, TargetPosition
 from flag_trl.live.run import Pace, StopSwitch
 from tests.live.conftest import FINE, Listed
 from tests.live.policies import Broken, Fixed, Moody, Slow
@@ -29,23 +29,23 @@ CLOSE_NS = 16 * 3_600_000_000_000
 START = np.datetime64("2020-01-02", "ns").astype(int)
 
 
-def wish(held=0.0, wanted=10.0, price=10.0, equity=100.0, age_s=0.0) -> Wish:
-    return Wish("AAA", held, wanted, price, equity, age_s)
+def target(held=0.0, wanted=10.0, price=10.0, equity=100.0, age_s=0.0) -> TargetPosition:
+    return TargetPosition("AAA", held, wanted, price, equity, age_s)
 
 
 @pytest.mark.parametrize(
     ("limits", "asked", "units", "named"),
     [
-        (Limits(max_position=0.5), wish(), 0.0, "max_position"),
-        (Limits(max_position=0.5), wish(held=8.0, wanted=6.0), 6.0, None),
-        (Limits(max_order=0.5), wish(), 0.0, "max_order"),
-        (Limits(max_order=0.5), wish(held=-4.0, wanted=4.0), 0.0, "max_order"),
-        (Limits(max_order=0.5), wish(held=10.0, wanted=0.0), 0.0, None),
-        (Limits(max_turnover=0.5), wish(), 0.0, "max_turnover"),
-        (Limits(max_age_s=60.0), wish(age_s=61.0), 0.0, "max_age_s"),
-        (Limits(max_age_s=60.0), wish(held=10.0, wanted=0.0, age_s=61.0), 10.0, "max_age_s"),
-        (Limits(), wish(equity=-5.0), 0.0, "equity"),
-        (Limits(), wish(), 10.0, None),
+        (Limits(max_position=0.5), target(), 0.0, "max_position"),
+        (Limits(max_position=0.5), target(held=8.0, wanted=6.0), 6.0, None),
+        (Limits(max_order=0.5), target(), 0.0, "max_order"),
+        (Limits(max_order=0.5), target(held=-4.0, wanted=4.0), 0.0, "max_order"),
+        (Limits(max_order=0.5), target(held=10.0, wanted=0.0), 0.0, None),
+        (Limits(max_turnover=0.5), target(), 0.0, "max_turnover"),
+        (Limits(max_age_s=60.0), target(age_s=61.0), 0.0, "max_age_s"),
+        (Limits(max_age_s=60.0), target(held=10.0, wanted=0.0, age_s=61.0), 10.0, "max_age_s"),
+        (Limits(), target(equity=-5.0), 0.0, "equity"),
+        (Limits(), target(), 10.0, None),
     ],
 )
 def test_a_wish_is_granted_cut_or_refused_by_the_limit_that_is_named(limits, asked, units, named):
@@ -58,21 +58,21 @@ def test_after_a_days_loss_nothing_is_added_until_the_next_day():
     guard = Guard(Limits(max_loss=0.05), 100.0)
     guard.marked("monday", 100.0)
     guard.marked("tuesday", 94.0)
-    assert guard.judge(wish())[0] == 0.0
-    assert guard.judge(wish(held=10.0, wanted=5.0))[0] == 5.0
-    assert guard.judge(wish(held=10.0, wanted=-10.0))[0] == 0.0
+    assert guard.judge(target())[0] == 0.0
+    assert guard.judge(target(held=10.0, wanted=5.0))[0] == 5.0
+    assert guard.judge(target(held=10.0, wanted=-10.0))[0] == 0.0
     guard.new_day("wednesday")
-    assert guard.judge(wish())[0] == 10.0
+    assert guard.judge(target())[0] == 10.0
 
 
 def test_turnover_is_counted_by_the_day():
     guard = Guard(Limits(max_turnover=1.0), 100.0)
     guard.marked("monday", 100.0)
     guard.traded(-60.0)
-    assert "max_turnover" in guard.judge(wish(wanted=5.0))[1]
+    assert "max_turnover" in guard.judge(target(wanted=5.0))[1]
     assert guard.headroom["max_turnover"] == (0.6, 1.0)
     guard.new_day("tuesday")
-    assert guard.judge(wish(wanted=5.0))[1] is None
+    assert guard.judge(target(wanted=5.0))[1] is None
 
 
 def test_limits_that_mean_nothing_are_refused():
@@ -309,7 +309,7 @@ def test_a_position_whose_price_is_not_believed_is_not_closed_at_an_old_one(game
 
 
 @pytest.mark.parametrize(
-    ("happening", "why"),
+    ("event", "why"),
     [
         (PriceBar("AAA", 5, math.nan), "close is nan"),
         (PriceBar("AAA", 5, 0.0), "close is 0.0"),
@@ -324,13 +324,13 @@ def test_a_position_whose_price_is_not_believed_is_not_closed_at_an_old_one(game
         (PriceBar("BBB", 5, 100.0), "nobody asked for BBB"),
         (Quote("AAA", 5, math.nan), "price is nan"),
         (PriceBar("AAA", 1, 100.0), "the clock ran backwards"),
-        (Beat(1), "the clock ran backwards"),
+        (ClockTick(1), "the clock ran backwards"),
     ],
 )
-def test_what_is_not_believed_is_named(happening, why):
+def test_what_is_not_believed_is_named(event, why):
     gate = Gate({"AAA": 100.0}, max_jump=0.4)
     assert gate.refusal(PriceBar("AAA", 2, 100.0)) is None
-    assert why in gate.refusal(happening)
+    assert why in gate.refusal(event)
     assert gate.refusal(PriceBar("AAA", 6, 101.0)) is None
 
 
@@ -439,23 +439,23 @@ def _spoilt(moments, spoils):
     return [moment for moment in fed if moment]
 
 
-def _scaled(happening, factor):
-    if isinstance(happening, Quote):
-        return replace(happening, price=happening.price * factor)
-    if isinstance(happening, PriceBar):
+def _scaled(event, factor):
+    if isinstance(event, Quote):
+        return replace(event, price=event.price * factor)
+    if isinstance(event, PriceBar):
         names = ("open", "high", "low", "close")
-        return replace(happening, **{name: getattr(happening, name) * factor for name in names})
-    return happening
+        return replace(event, **{name: getattr(event, name) * factor for name in names})
+    return event
 
 
-def _with(happening, what, price):
-    if what == "volume" and isinstance(happening, PriceBar):
-        return replace(happening, volume=price)
-    if what == "price" and isinstance(happening, PriceBar):
-        return replace(happening, close=price)
-    if what == "price" and isinstance(happening, Quote):
-        return replace(happening, price=price)
-    return happening
+def _with(event, what, price):
+    if what == "volume" and isinstance(event, PriceBar):
+        return replace(event, volume=price)
+    if what == "price" and isinstance(event, PriceBar):
+        return replace(event, close=price)
+    if what == "price" and isinstance(event, Quote):
+        return replace(event, price=price)
+    return event
 
 
 def test_the_fuzz_itself_reaches_what_it_should(noisy, game):
