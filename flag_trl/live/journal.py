@@ -253,9 +253,8 @@ class Journal:
         return json.loads(found["value"])
 
     def last_ts(self) -> int:
-        """The last moment of which anything was written; 0 in an empty journal."""
-        found = self._number("SELECT MAX(ts) FROM (SELECT MAX(ts) ts FROM bars UNION SELECT MAX(ts) FROM totals)")
-        return int(found or 0)
+        """Close of the last bar; 0 in an empty journal."""
+        return int(self._number("SELECT MAX(ts) FROM bars") or 0)
 
     def runs(self) -> list[Row]:
         """The processes that wrote it, in order."""

@@ -54,8 +54,7 @@ class Summary:
 
 def summary(journal: Journal) -> Summary:
     """Measure a run."""
-    totals = list(journal.rows("totals"))
-    equity = np.array([row["equity"] for row in totals], dtype=float)
+    moments, equity = _marks(journal)
     years: int = journal.setting("markets")[journal.setting("symbols")[0]]["periods_per_year"]
     fills, notices = list(journal.rows("fills")), [row["kind"] for row in journal.rows("notices")]
     counts = {
@@ -70,7 +69,7 @@ def summary(journal: Journal) -> Summary:
         return Summary(0, nan, nan, (nan, nan), nan, nan, nan, (nan, nan), nan, nan, 0.0, **counts)
     returns = simple_returns(equity)
     found = standard_measures(equity, years)
-    held = _exposures(journal, [row["ts"] for row in totals], equity)
+    held = _exposures(journal, moments, equity)
     gained = returns[held > 0] > 0
     traded = sum(row["quantity"] * row["price"] for row in fills)
     enough = len(returns) >= LEAST
@@ -89,6 +88,17 @@ def summary(journal: Journal) -> Summary:
         commission=sum(row["commission"] for row in fills),
         **counts,
     )
+
+
+def _marks(journal: Journal) -> tuple[list[int], np.ndarray]:
+    """Moments at which bars closed, and the account's equity then; what a stop's orders cost belongs to the last."""
+    bars = {row["ts"] for row in journal.rows("accounts")}
+    marks: dict[int, float] = {}
+    last = 0
+    for row in journal.rows("totals"):
+        last = row["ts"] if row["ts"] in bars else last
+        marks[last] = row["equity"]
+    return list(marks), np.array(list(marks.values()), dtype=float)
 
 
 def _exposures(journal: Journal, moments: list[int], equity: np.ndarray) -> np.ndarray:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flag_trl.accounts import AllIn, Signed
+from flag_trl.accounts import AllIn, Costs, Signed
 from flag_trl.data import MarketData
-from flag_trl.live import Exchange, Limits, Orders
+from flag_trl.live import Exchange, Limits, Orders, summary
 from flag_trl.live.asking import Answer
 from flag_trl.live.events import ClockTick, Halt, PriceBar, Quote
 from flag_trl.live.gate import Gate
@@ -211,6 +211,24 @@ def test_a_signal_stops_in_order(game, at_stop):
     assert played.run.strategy.books.units("AAA") == (0.0 if at_stop == "flatten" else 1000.0)
     assert played.column("inputs", "what").tolist() == ["stop"]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_what_a_stop_costs_is_in_the_figures_of_the_run(game):
+    market, seen = bars([100.0, 100.0, 110.0, 110.0, 110.0]), []
+    limits = Limits(at_stop="flatten")
+    played = game(Fixed([BUY, HOLD]), {"AAA": market}, 1, limits=limits, costs=Costs(commission_bps=100.0))
+    switch = StopSwitch()
+
+    def tell(ts: int) -> None:
+        seen.append(len(played.column("totals", "ts")))
+        if seen[-1] == 3:
+            switch.stop("enough")
+
+    outcome, found = played.play(switch=switch, on_moment=tell), summary(played.journal)
+    units = played.column("accounts", "units").max()
+    assert outcome.equity == pytest.approx(100_000 + units * (10 - 0.01 * 100 - 0.01 * 110), abs=1e-6)
+    assert found.cumulative == pytest.approx((outcome.equity / 100_000 - 1) * 100)
+    assert found.bars == 2 and played.column("totals", "engine_equity")[-1] == pytest.approx(outcome.equity)
 
 
 def test_open_orders_are_cancelled_by_a_stop(game):
