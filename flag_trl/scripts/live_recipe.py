@@ -11,6 +11,7 @@ from flag_trl.agent import AGENT_FILES, Agent, Policy, agent_folder, file_digest
 from flag_trl.backtest import always_cash, buy_and_hold
 from flag_trl.data import Period
 from flag_trl.live.venue import Venue, VenueError
+from flag_trl.scripts.arguments import MarketArguments, PolicyArguments, RulesArguments
 from flag_trl.scripts.backtest import check_training
 from flag_trl.scripts.recipe import Recipe, read_recipe
 from flag_trl.trainer import FlagConfig
@@ -161,8 +162,6 @@ def policy_of(recipe: Recipe) -> tuple[Policy, dict[str, Any]]:
 
 def rebuilt_policy(said: dict[str, Any], trading: dict[str, Any], name: str | None = None) -> Policy:
     """The policy of a journal; `name` is where a trained agent lies now, if it was moved."""
-    from flag_trl.scripts.recipe import MarketArguments, PolicyArguments, RulesArguments
-
     training = FlagConfig("outputs/replay", use_cpu=not _has_gpu(), bf16=False, seed=said.get("seed", 0))
     rules = RulesArguments(**trading)
     market = MarketArguments(events="" if said.get("events") else None, context=[""] * bool(said.get("context")))
