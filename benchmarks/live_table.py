@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.command import command_line, write_json
 from flag_trl.live import JOURNAL_FILE, Journal, summary
+from flag_trl.live.summary import marks
 from flag_trl.metrics import sharpe_difference, simple_returns
 
 ALIKE = ("symbols", "markets", "fill", "costs", "capital", "lot_size", "orders", "exchange", "limits", "days", "data")
@@ -27,7 +28,7 @@ def row(folder: Path, benchmark: np.ndarray | None) -> tuple[str, dict[str, Any]
     """A line of the table, its figures, and the run's returns."""
     with Journal(folder / JOURNAL_FILE, read_only=True) as journal:
         found = summary(journal)
-        returns = simple_returns(np.array([line["equity"] for line in journal.rows("totals")]))
+        returns = simple_returns(marks(journal)[1])
         years = next(iter(journal.setting("markets").values()))["periods_per_year"]
     less = "–"
     figures: dict[str, Any] = {"summary": vars(found)}

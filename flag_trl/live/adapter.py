@@ -20,7 +20,14 @@ from nautilus_trader.trading.strategy import Strategy
 from flag_trl.live.events import SECOND, Halt, PriceBar
 from flag_trl.live.venue import Venue, VenueError
 
-HALTS = (MarketStatusAction.HALT, MarketStatusAction.PAUSE, MarketStatusAction.SUSPEND)
+HALTED = {
+    MarketStatusAction.HALT: True,
+    MarketStatusAction.PAUSE: True,
+    MarketStatusAction.SUSPEND: True,
+    MarketStatusAction.NOT_AVAILABLE_FOR_TRADING: True,
+    MarketStatusAction.TRADING: False,
+}
+"""What an instrument's status says of trading; others, such as those around an auction, say nothing of it."""
 
 
 def serve(venue: Venue, told: Any) -> None:
@@ -49,8 +56,9 @@ def _node(venue: Venue, told: Any) -> Any:
             told.put(PriceBar(symbol, closed, **prices, opened=closed - step + SECOND // 1000))
 
         def on_instrument_status(self, status: Any) -> None:
-            symbol = symbols[str(status.instrument_id)]
-            told.put(Halt(symbol, venue.local(status.ts_event), status.action in HALTS))
+            halted = HALTED.get(status.action)
+            if halted is not None:
+                told.put(Halt(symbols[str(status.instrument_id)], venue.local(status.ts_event), halted))
 
     config = TradingNodeConfig(
         trader_id="FLAG-TRL-001",

@@ -89,6 +89,9 @@ class Deciding:
         if len(told) < len(symbols):
             told = self._ask(symbols, now, raw, observations)
             self._journal.commit()
+        else:
+            for row in told:
+                self._journal.put("decisions", row)
         # One answer for all; a late one says nothing of the next.
         if told[0]["status"] != "late":
             self.failures = self.failures + 1 if told[0]["status"] == "failed" else 0

@@ -105,6 +105,7 @@ class Journal:
             self._create()
         self._numbers: dict[str, int] = {}
         self._check()
+        self._not_repeated = 0 if read_only else self._rows_of_the_run()
 
     def __enter__(self) -> Self:
         return self
@@ -198,6 +199,7 @@ class Journal:
         ).rowcount
         if added:
             return True
+        self._not_repeated -= name != "settings"
         found = self.get(name, **{column: row[column] for column in table.key})
         assert found is not None
         for column in table.columns:
@@ -208,6 +210,20 @@ class Journal:
                     f"{row.get(column)!r}; the data, the policy or the program have changed since"
                 )
         return False
+
+    @property
+    def repeated(self) -> bool:
+        """Whether all that earlier processes wrote of the run has come again, so that what comes now is new."""
+        return self._not_repeated <= 0
+
+    def _rows_of_the_run(self) -> int:
+        before = {"bars": "NOT history", "news": "number >= 0"}
+        counts = (
+            self._number(f"SELECT COUNT(*) FROM {name} WHERE {before.get(name, '1')}")
+            for name in TABLES
+            if name != "settings"
+        )
+        return int(sum(counts))
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """`put` with the next ``number``, within the row's `id` where the table has one."""
@@ -251,10 +267,6 @@ class Journal:
         if found is None:
             raise JournalError(f"{self.path} names no {name}; it is no journal of a run")
         return json.loads(found["value"])
-
-    def last_ts(self) -> int:
-        """Close of the last bar; 0 in an empty journal."""
-        return int(self._number("SELECT MAX(ts) FROM bars") or 0)
 
     def runs(self) -> list[Row]:
         """The processes that wrote it, in order."""

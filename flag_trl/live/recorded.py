@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 from flag_trl.live.events import ClockTick, FeedEvent, FeedNotice, Halt, NewsItem, PriceBar, Quote
-from flag_trl.live.feed import Feed
 from flag_trl.live.journal import Journal
 
 KINDS = {kind.__name__: kind for kind in (PriceBar, NewsItem, Quote, Halt, ClockTick, FeedNotice)}
@@ -17,32 +17,42 @@ def kept_moments(journal: Journal) -> Iterator[list[FeedEvent]]:
         yield [KINDS[kind](**values) for kind, values in json.loads(row["content"])]
 
 
+class Batches(Protocol):
+    """A source of events that will not come again."""
+
+    def batches(self) -> Iterator[list[list[FeedEvent]]]:
+        """Moments that arrived together, again and again; the next ones are waited for."""
+        ...
+
+
 @dataclass(frozen=True)
 class RecordedFeed:
-    """First what the journal has kept of a feed, then the feed itself, each moment kept before it is played.
+    """First what a journal has kept of a feed, then the feed; what arrived together is kept before it is played.
 
     Attributes
     ----------
     journal : Journal
-    feed : Feed
+    feed : Batches
     """
 
     journal: Journal
-    feed: Feed
+    feed: Batches
 
     def moments(self) -> Iterator[list[FeedEvent]]:
         """All of them, from the first on."""
         last = 0
         for moment in list(kept_moments(self.journal)):
             last = max(last, moment[0].ts)
-            yield self._kept(moment)
-        for moment in self.feed.moments():
+            self._keep([moment])
+            yield moment
+        for batch in self.feed.batches():
             # A venue may give again what was kept before an interruption.
-            if not last or isinstance(moment[0], FeedNotice) or moment[0].ts > last:
-                yield self._kept(moment)
+            new = [moment for moment in batch if isinstance(moment[0], FeedNotice) or moment[0].ts > last]
+            self._keep(new)
+            yield from new
 
-    def _kept(self, moment: list[FeedEvent]) -> list[FeedEvent]:
-        content = json.dumps([(type(event).__name__, asdict(event)) for event in moment])
-        self.journal.append("feed", {"ts": moment[0].ts, "content": content})
+    def _keep(self, moments: list[list[FeedEvent]]) -> None:
+        for moment in moments:
+            content = json.dumps([(type(event).__name__, asdict(event)) for event in moment])
+            self.journal.append("feed", {"ts": moment[0].ts, "content": content})
         self.journal.commit()
-        return moment

@@ -178,11 +178,11 @@ class LiveRun:
         self.engine.add_data([CustomData(DataType(Message), Message(0, None))], client_id=MESSAGES)
         self.engine.clear_data()
         self._engine_s = 0.0
-        self._now = 0
-        self._played = 0
-        journal.put_history(history_rows(history))
+        self._played = self._last_total = 0
+        known = history_rows(history)
+        self._now = max(row["ts"] for row in known["bars"])
+        journal.put_history(known)
         self._inputs = list(journal.rows("inputs"))
-        self._played_to = journal.last_ts()
 
     def play(
         self,
@@ -193,13 +193,12 @@ class LiveRun:
     ) -> Outcome:
         """Play a feed to its end, or until somebody stops it."""
         pace, switch, began = pace or Pace(), switch or StopSwitch(), time.perf_counter()
-        caught_up = resumed = False
+        resumed = False
         self._repeat_inputs()
         try:
             for moment in feed.moments():
                 ts = moment[0].ts
-                if ts > self._played_to and not self._inputs:
-                    caught_up = True
+                if self.journal.repeated:
                     if not resumed and self._stopped_by_hand():
                         self._command("resume", "the run goes on")
                     resumed = True
@@ -210,18 +209,17 @@ class LiveRun:
                 self._played += 1
                 on_moment(ts)
                 self._repeat_inputs()
-                caught_up |= ts >= self._played_to and not self._inputs
         except FeedError as error:
             switch.stop(f"the feed has ended: {error}")
-        how = "ended"
-        if switch.set and not caught_up:
-            how = "stopped before it had caught up"
-        elif switch.set:
-            self._command("stop", switch.why)
+        strategy, how = self.strategy, "ended"
+        if switch.set and not self.journal.repeated:
+            how = f"stopped before it had caught up: {switch.why}"
+        else:
+            if switch.set and strategy.stopped is None:
+                self._command("stop", switch.why)
+            if strategy.stopped is not None:
+                how = f"stopped: {strategy.stopped}"
         total = time.perf_counter() - began
-        strategy = self.strategy
-        if strategy.stopped is not None:
-            how = f"stopped: {strategy.stopped}"
         return Outcome(
             how, strategy.deciding.decisions, strategy.deciding.asked_s, self._engine_s, total, strategy.books.total
         )
@@ -246,9 +244,12 @@ class LiveRun:
                 self.journal.append("news", vars(event))
             marked |= isinstance(event, PriceBar) and event.symbol in self._traded
             sound += self._translated(event)
+        fills = self.strategy.fills
         self._through_engine(sound)
         if marked:
             self._total(events[0].ts)
+        else:
+            self._total_closed(fills)
         self.journal.commit()
 
     def _through_engine(self, data: list[Any]) -> None:
@@ -289,7 +290,7 @@ class LiveRun:
 
     def _total(self, ts: int) -> None:
         """The account as a whole, in our books and in the engine's own, which must agree."""
-        strategy = self.strategy
+        strategy, self._last_total = self.strategy, ts
         strategy.marked(ts)
         books = strategy.books
         prices = {symbol: books.price(symbol) for symbol in self._traded}
@@ -300,6 +301,11 @@ class LiveRun:
         allowed = AGREE * self.settings.capital + rounded
         if abs(engines - books.total) > allowed and strategy.stopped is None:
             strategy.stop_trading(f"our books say {books.total:.4f}, the engine's account {engines:.4f}")
+
+    def _total_closed(self, fills_before: int) -> None:
+        """The account after orders that closed what a stopped run held, a nanosecond on: there no bar closes."""
+        if self.strategy.stopped is not None and self.strategy.fills > fills_before:
+            self._total(max(self._now, self._last_total) + 1)
 
     def _notice(self, kind: str, symbol: str, text: str) -> None:
         self.journal.append("notices", {"ts": self._now, "kind": kind, "symbol": symbol, "text": text})
@@ -315,9 +321,7 @@ class LiveRun:
     def _obey(self, what: str, why: str) -> None:
         ts, fills = self._now, self.strategy.fills
         self._through_engine([CustomData(DataType(Message), Message(ts, Command(what, why)))])
-        if self.strategy.fills > fills:
-            # What closing has cost; no bar closes within a nanosecond of another.
-            self._total(ts + 1)
+        self._total_closed(fills)
         self.journal.commit()
 
     def _repeat_inputs(self) -> None:

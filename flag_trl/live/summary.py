@@ -54,7 +54,7 @@ class Summary:
 
 def summary(journal: Journal) -> Summary:
     """Measure a run."""
-    moments, equity = _marks(journal)
+    moments, equity = marks(journal)
     years: int = journal.setting("markets")[journal.setting("symbols")[0]]["periods_per_year"]
     fills, notices = list(journal.rows("fills")), [row["kind"] for row in journal.rows("notices")]
     counts = {
@@ -90,15 +90,15 @@ def summary(journal: Journal) -> Summary:
     )
 
 
-def _marks(journal: Journal) -> tuple[list[int], np.ndarray]:
+def marks(journal: Journal) -> tuple[list[int], np.ndarray]:
     """Moments at which bars closed, and the account's equity then; what a stop's orders cost belongs to the last."""
     bars = {row["ts"] for row in journal.rows("accounts")}
-    marks: dict[int, float] = {}
+    found: dict[int, float] = {}
     last = 0
     for row in journal.rows("totals"):
         last = row["ts"] if row["ts"] in bars else last
-        marks[last] = row["equity"]
-    return list(marks), np.array(list(marks.values()), dtype=float)
+        found[last] = row["equity"]
+    return list(found), np.array(list(found.values()), dtype=float)
 
 
 def _exposures(journal: Journal, moments: list[int], equity: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ class Tape:
 
     def add_news(self, news: NewsItem) -> None:
         """Take in a text that has become known."""
-        self._texts.append(DatedText(news.kind, news.text, moment_of(news.ts).astype("datetime64[s]")))
+        self._texts.append(DatedText(news.kind, news.text, moment_of(news.ts)))
         self._market = None
 
     def decided_at(self, after_close: bool) -> int:

@@ -5,7 +5,7 @@ import queue
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -126,15 +126,18 @@ class Venue:
 
 @dataclass
 class VenueFeed:
-    """What a venue tells as moments: the bars of one close together, with what else happened up to it.
+    """What a venue tells: the bars of one close together, with what else happened up to it.
+
+    A bar is played when it has closed. A halt holds from the moment at which it is told, before the prices of the bar
+    that is then under way; that it has ended, and news, wait for that bar and stand at their own moments within it.
 
     Attributes
     ----------
     venue : Venue
     stopped : callable
         Whether somebody has ended the run.
-    news_given : int
-        Items of news that an interrupted run was given already.
+    kept : sequence of FeedEvent
+        What an interrupted run was told already.
     grace_s : float
         Seconds in which the bars of one close are waited for.
     now : callable
@@ -143,19 +146,22 @@ class VenueFeed:
 
     venue: Venue
     stopped: Callable[[], bool]
-    news_given: int = 0
+    kept: Sequence[FeedEvent] = ()
     grace_s: float = GRACE_S
     now: Callable[[], int] = time.time_ns
 
     def __post_init__(self) -> None:
         venue = self.venue
         self._silent_after = 3.0 * venue.step_s if venue.silent_after_s is None else venue.silent_after_s
-        self._news = None if venue.news is None else NewsFile(Path(venue.news), venue.instruments, self.news_given)
-        self._closed = 0
+        given = [event for event in self.kept if isinstance(event, NewsItem)]
+        self._news = None if venue.news is None else NewsFile(Path(venue.news), venue.instruments, given)
+        # The last close that was told, and the last of which a bar has come.
+        self._closed = self._latest = max((event.ts for event in self.kept), default=0)
         self._coming: list[FeedEvent] = []
+        self._heard: dict[str, float] = {}
 
-    def moments(self) -> Iterator[list[FeedEvent]]:
-        """Until somebody stops; VenueError where the adapter's process has ended by itself."""
+    def batches(self) -> Iterator[list[list[FeedEvent]]]:
+        """The moments of a close, close by close, until somebody stops; VenueError where the adapter has ended."""
         from flag_trl.live.adapter import serve
 
         context = multiprocessing.get_context("spawn")
@@ -163,50 +169,70 @@ class VenueFeed:
         child = context.Process(target=serve, args=(self.venue, told), daemon=True)
         child.start()
         try:
-            yield from self._moments(told, child)
+            yield from self.follow(told, child)
         finally:
             child.terminate()
             child.join(timeout=10)
 
-    def _moments(self, told: Any, child: Any) -> Iterator[list[FeedEvent]]:
+    def follow(self, told: Any, child: Any) -> Iterator[list[list[FeedEvent]]]:
+        """`batches` of what a process puts into a queue."""
         together: list[PriceBar] = []
-        heard: float | None = time.monotonic()
+        self._heard = dict.fromkeys(self.venue.instruments, time.monotonic())
         while not self.stopped():
             event = _next(told, self.grace_s)
             if isinstance(event, str):
                 raise VenueError(f"{self.venue.client}: {event}")
-            yield from self._read_news()
+            at_once = [*self._taken(event), *self._read_news(), *self._silences()]
+            if at_once:
+                yield [[one] for one in at_once]
             bar = event if isinstance(event, PriceBar) else None
             if together and (event is None or bar is not None and bar.ts != together[0].ts):
-                yield from self._closing(together)
+                yield self._closing(together)
                 together = []
             if bar is not None:
                 together.append(bar)
-                heard = time.monotonic()
-            elif event is not None:
-                self._coming.append(event)
-            elif not child.is_alive():
+            elif event is None and not child.is_alive():
                 raise VenueError(f"{self.venue.client}: the adapter's process has ended ({child.exitcode})")
-            elif heard is not None and time.monotonic() - heard > self._silent_after:
-                heard = None
-                yield [FeedNotice("silent", f"no bar from {self.venue.client} for {self._silent_after:g} s")]
 
-    def _read_news(self) -> Iterator[list[FeedEvent]]:
+    def _taken(self, event: PriceBar | Halt | None) -> Iterator[FeedEvent]:
+        """Take in what the adapter has told; a halt comes back, to hold at once."""
+        if isinstance(event, PriceBar):
+            self._latest = max(self._latest, event.ts)
+            self._heard[event.symbol] = time.monotonic()
+        elif event is not None and event.halted and self._closed:
+            # What ended an earlier one, and has not been told yet, is no longer true.
+            self._coming = [other for other in self._coming if not _is_halt(other, event.symbol)]
+            yield replace(event, ts=self._closed + 2)
+        elif event is not None:
+            self._coming.append(replace(event, ts=max(event.ts, self._latest + 2)))
+
+    def _read_news(self) -> Iterator[FeedEvent]:
         """Take in what was added to the news file, as known from now on, which is after the last close."""
         if self._news is None:
             return
-        for found in self._news.read(max(self.venue.local(self.now()), self._closed + 2)):
+        for found in self._news.read(max(self.venue.local(self.now()), self._latest + 2)):
             if isinstance(found, NewsItem):
                 self._coming.append(found)
             else:
-                yield [found]
+                yield found
 
-    def _closing(self, bars: Sequence[PriceBar]) -> Iterator[list[FeedEvent]]:
+    def _silences(self) -> Iterator[FeedEvent]:
+        """Symbols of which no bar has come for long, each once until one comes."""
+        now = time.monotonic()
+        for symbol in [name for name, heard in self._heard.items() if now - heard > self._silent_after]:
+            del self._heard[symbol]
+            yield FeedNotice("silent", f"no bar of {symbol} from {self.venue.client} for {self._silent_after:g} s")
+
+    def _closing(self, bars: Sequence[PriceBar]) -> list[list[FeedEvent]]:
         """Bars of one close, with what happened up to it; what came later waits for the next, as in training."""
         self._closed = bars[0].ts
         beside = [event for event in self._coming if event.ts <= self._closed]
         self._coming = [event for event in self._coming if event.ts > self._closed]
-        yield from moments_of(bars, beside)
+        return list(moments_of(bars, beside))
+
+
+def _is_halt(event: FeedEvent, symbol: str) -> bool:
+    return isinstance(event, Halt) and event.symbol == symbol
 
 
 def _next(told: Any, grace_s: float) -> PriceBar | Halt | str | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -37,7 +38,7 @@ def check_launch(accelerator: Accelerator, asked: Mapping[str, str] = os.environ
         ("ACCELERATE_USE_FSDP", "FSDP", DistributedType.FSDP),
         ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed", DistributedType.DEEPSPEED),
     ):
-        if asked.get(variable, "false").lower() in ("true", "1", "yes") and kind != wanted:
+        if _said(asked, variable) and kind != wanted:
             raise ValueError(
                 f"the launch asked for {name}, and accelerate runs {kind.value} with {processes} processes instead; "
                 f"{REMEDIES[name]}"
@@ -59,41 +60,48 @@ def check_builds(asked: Mapping[str, str] = os.environ) -> None:
 
     It builds its C++ parts when they are first needed, one process at a time by a lock file, which a process that is
     killed meanwhile leaves behind. Looked for where Linux tells which files are open, and where all processes are
-    on this machine: another's cannot be seen.
+    on this machine: another's, or another container's, cannot be seen.
 
     Raises
     ------
     ValueError
-        Naming the file that no process holds, and the remedy.
+        Naming the file that no process here holds, and the remedy.
     """
     alone = asked.get("WORLD_SIZE") == asked.get("LOCAL_WORLD_SIZE")
-    if "ACCELERATE_USE_DEEPSPEED" not in asked or not alone or not Path("/proc/self/fd").is_dir():
+    if not _said(asked, "ACCELERATE_USE_DEEPSPEED") or not alone or not Path("/proc/self/fd").is_dir():
         return
-    from torch.utils.cpp_extension import get_default_build_root
-
-    root = Path(asked.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
-    left = _unheld(root)
+    left = _unheld(asked)
     if left:
         # One may have been taken or given back during the look.
         time.sleep(1)
-        left &= _unheld(root)
+        left &= _unheld(asked)
     if left:
         raise ValueError(
-            f"{min(left)} was left behind by a launch that was killed while it built a part of DeepSpeed, and every "
-            "later one would wait for it for ever. Remove that file, and launch again"
+            f"{min(left)} says that a part of DeepSpeed is being built, and no process here does: a launch that was "
+            "killed left it behind, and every later one would wait for it for ever. Remove that file and launch again, "
+            "unless another machine or container that shares the folder is building now"
         )
 
 
-def _unheld(root: Path) -> set[Path]:
-    """Lock files of this user below a folder that no process has open."""
-    locks = {file.resolve() for file in root.rglob("lock") if _own(file)}
+def _said(asked: Mapping[str, str], name: str) -> bool:
+    return asked.get(name, "false").lower() in ("true", "1", "yes")
+
+
+def _unheld(asked: Mapping[str, str]) -> set[Path]:
+    """Lock files of this user's builds that no process has open, where PyTorch of this Python puts builds."""
+    from torch.utils.cpp_extension import get_default_build_root
+
+    own_folder = asked.get("TORCH_EXTENSIONS_DIR")
+    this_python = f"py{sys.version_info.major}{sys.version_info.minor}*_*/*/lock"
+    files = Path(own_folder).glob("*/lock") if own_folder else Path(get_default_build_root()).glob(this_python)
+    locks = {file.resolve() for file in files if _own(file)}
     return {lock for lock in locks - _open_files() if lock.exists()} if locks else set()
 
 
 def _own(file: Path) -> bool:
     # It may go meanwhile.
     with suppress(OSError):
-        return file.stat().st_uid == os.getuid()
+        return file.is_file() and file.stat().st_uid == os.getuid()
     return False
 
 

@@ -5,7 +5,7 @@ python tests/live/fault_driver.py FOLDER [--recorded] POINT [POINT ...]
 A point is a name of `POINTS`, or a number: the share of an undisturbed run's time after which the process is killed.
 Prints one line a point: its name, how the first process ended, whether the journal is that of a run that nobody
 disturbed, and how often the policy was asked more than once for a decision that had been kept. What is `--recorded`
-comes from a feed that gives nothing twice.
+comes from a feed that gives nothing again of what was kept.
 """
 
 import os
@@ -22,7 +22,7 @@ from flag_trl.accounts import Costs, Signed
 from flag_trl.data import DatedText, MarketData
 from flag_trl.live import Exchange, Journal, LiveSettings, Orders
 from flag_trl.live.asking import Asking
-from flag_trl.live.events import FeedEvent
+from flag_trl.live.events import ClockTick, FeedEvent
 from flag_trl.live.feed import ReplayFeed
 from flag_trl.live.recorded import RecordedFeed, kept_moments
 from flag_trl.live.run import LiveRun, described
@@ -65,8 +65,8 @@ POINTS: dict[str, Callable[[], None]] = {
     "history half written": lambda: at(Journal, "put_history", 1),
 }
 RECORDED_POINTS: dict[str, Callable[[], None]] = {
-    "arrived, not kept": lambda: at(RecordedFeed, "_kept", 150),
-    "kept, not played": lambda: at(RecordedFeed, "_kept", 150, after=True),
+    "arrived, not kept": lambda: at(RecordedFeed, "_keep", 30),
+    "kept, not played": lambda: at(RecordedFeed, "_keep", 30, after=True),
     "half played": lambda: at(PolicyStrategy, "on_bar", 60),
     "played, not committed": lambda: at(LiveRun, "_total", 30, after=True),
 }
@@ -110,15 +110,21 @@ SETTINGS = LiveSettings(
 
 
 class OnceOnly:
-    """A feed that goes on behind what was kept of it, and gives nothing of that again."""
+    """Gives the bars of a close together, and again only where nothing of them was kept."""
 
     def __init__(self, feed: ReplayFeed, kept: Path) -> None:
         self._feed, self._kept = feed, kept
 
-    def moments(self) -> Iterator[list[FeedEvent]]:
+    def batches(self) -> Iterator[list[list[FeedEvent]]]:
         with Journal(self._kept, read_only=True) as journal:
             last = max((moment[0].ts for moment in kept_moments(journal)), default=-1)
-        return (moment for moment in self._feed.moments() if moment[0].ts > last)
+        batch: list[list[FeedEvent]] = []
+        for moment in self._feed.moments():
+            batch.append(moment)
+            if isinstance(moment[-1], ClockTick):
+                if batch[0][0].ts > last:
+                    yield batch
+                batch = []
 
 
 def trade(folder: Path, recorded: bool) -> None:

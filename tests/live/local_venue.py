@@ -1,4 +1,4 @@
-"""A venue on this machine: a NautilusTrader data adapter that reads bars and halts from a socket on loopback."""
+"""A venue on this machine: a NautilusTrader data adapter that reads bars and statuses from a socket on loopback."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ class LocalConfig(LiveDataClientConfig, frozen=True):
 
 
 class LocalClient(LiveMarketDataClient):
-    """Connects when bars are asked for, and gives each line of the socket as one, or as a halt."""
+    """Connects when bars are asked for, and gives each line of the socket as one, or as a status."""
 
     def __init__(self, loop: Any, name: str, port: int, msgbus: Any, cache: Any, clock: Any) -> None:
         provider = InstrumentProvider()
@@ -52,7 +52,7 @@ class LocalClient(LiveMarketDataClient):
         while line := await reader.readline():
             ts, *prices, volume = json.loads(line)
             if not prices:
-                action = MarketStatusAction.PAUSE if volume else MarketStatusAction.TRADING
+                action = MarketStatusAction[volume]
                 self._handle_data(InstrumentStatus(kind.instrument_id, action, ts, time.time_ns()))
                 continue
             self._handle_data(Bar(kind, *(Price(p, 2) for p in prices), Quantity(volume, 0), ts, time.time_ns()))

@@ -114,7 +114,7 @@ def test_a_bar_from_anywhere_becomes_moments():
     assert [moment[0].ts for moment in moments] == [400, 600, 800, 1000, 1001]
 
 
-def test_bars_of_one_close_are_one_moment_with_one_beat():
+def test_bars_of_one_close_are_one_moment_with_one_tick():
     bars = [PriceBar(symbol, 1000, 10.5, open=10.0, opened=400) for symbol in ("BBB", "AAA")]
     found = list(moments_of(bars))
     assert [moment[0].ts for moment in found] == [400, 1000, 1001]

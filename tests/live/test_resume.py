@@ -13,6 +13,7 @@ from flag_trl.accounts import Signed
 from flag_trl.live import Exchange, Journal, JournalError, Limits, journal_path
 from flag_trl.live.run import StopSwitch
 from tests.conftest import REPOSITORY
+from tests.live.conftest import Listed
 from tests.live.fault_driver import POINTS, RECORDED_POINTS
 from tests.live.policies import EVERYTHING, Broken, Moody
 
@@ -32,7 +33,7 @@ def test_killed_at_any_named_point_it_ends_with_the_journal_of_an_undisturbed_ru
     assert lines == [f"{point}: ended -9, again 0, same, twice 0" for point in POINTS]
 
 
-def test_so_does_one_whose_feed_gives_nothing_twice(tmp_path):
+def test_so_does_one_whose_feed_gives_nothing_again_of_what_was_kept(tmp_path):
     points = [*RECORDED_POINTS, "order kept, not sent", "filled, not kept"]
     lines = driven(tmp_path, ["--recorded", *points])
     assert lines == [f"{point}: ended -9, again 0, same, twice 0" for point in points]
@@ -112,6 +113,60 @@ def test_a_run_that_was_stopped_goes_on_trading_and_a_third_one_agrees(game, noi
     again.close()
     third = game(Moody(), market, scheme=Signed(), limits=limits, exchange=exchange)
     assert third.play().decisions == 0 and third.journal.digest() == digest
+
+
+def test_stopped_again_before_anything_new_it_still_goes_on(game, noisy):
+    market = {"AAA": noisy()}
+
+    def play(stop: str | None = None, moments: int = 10**6):
+        played = game(Moody(), market, limits=Limits(at_stop="flatten"))
+        switch, seen = StopSwitch(), [0]
+
+        def tell(ts: int) -> None:
+            seen[0] += 1
+            if stop and seen[0] == moments:
+                switch.stop(stop)
+
+        outcome = played.play(Listed(list(played.feed.moments())[:moments]), switch=switch, on_moment=tell)
+        found = outcome.how, played.column("inputs", "what").tolist(), len(played.column("decisions", "ts"))
+        played.close()
+        return found
+
+    assert play("lunch", 60)[:2] == ("stopped: lunch", ["stop"])
+    assert play("dinner", 60)[:2] == ("stopped: lunch", ["stop"])
+    how, inputs, decisions = play()
+    assert how == "ended" and inputs == ["stop", "resume"] and decisions == 29
+
+
+@pytest.mark.parametrize("fill", ["same_close", "next_open"])
+def test_a_stop_while_it_plays_again_what_was_leaves_no_trace(game, noisy, fill):
+    """It may come after the last bar was played again and before its orders were: the run is not there yet."""
+    market = {"AAA": noisy(n=36)}
+    settings = {"scheme": Signed(), "limits": Limits(at_stop="flatten"), "fill": fill}
+    undisturbed = game(Moody(), market, name="undisturbed", **settings)
+    undisturbed.play()
+    count, digest = len(list(undisturbed.feed.moments())), undisturbed.journal.digest()
+    for killed in range(2, count, 3):
+        for stopped in range(max(1, killed - 3), killed):
+            name = f"{killed}-{stopped}"
+            first = game(Moody(), market, name=name, **settings)
+            first.play(Listed(list(first.feed.moments())[:killed]))
+            first.close()
+            again, switch, seen = game(Moody(), market, name=name, **settings), StopSwitch(), [0]
+
+            def tell(ts: int, seen=seen, switch=switch, stopped=stopped) -> None:
+                seen[0] += 1
+                if seen[0] == stopped:
+                    switch.stop("enough")
+
+            how = again.play(switch=switch, on_moment=tell).how
+            inputs = again.column("inputs", "what").tolist()
+            again.close()
+            assert inputs == [] and how == "stopped before it had caught up: enough" or inputs == ["stop"]
+            last = game(Moody(), market, name=name, **settings)
+            assert last.play().how == "ended"
+            assert inputs or last.journal.digest() == digest
+            last.close()
 
 
 @pytest.mark.parametrize("at_stop", ["flatten", "hold"])

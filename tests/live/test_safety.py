@@ -48,7 +48,7 @@ def target(held=0.0, wanted=10.0, price=10.0, equity=100.0, age_s=0.0) -> Target
         (Limits(), target(), 10.0, None),
     ],
 )
-def test_a_wish_is_granted_cut_or_refused_by_the_limit_that_is_named(limits, asked, units, named):
+def test_a_target_is_granted_cut_or_refused_by_the_limit_that_is_named(limits, asked, units, named):
     allowed, why = Guard(limits, 100.0).judge(asked)
     assert allowed == units
     assert (why is None) == (named is None) and (named or "") in (why or "")

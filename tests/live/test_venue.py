@@ -3,16 +3,14 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from flag_trl.data import MarketData
-from flag_trl.live.events import SECOND, ClockTick, FeedEvent, FeedNotice, Halt, NewsItem, PriceBar
-from flag_trl.live.news_file import NewsFile
-from flag_trl.live.recorded import RecordedFeed
+from flag_trl.live.events import SECOND, FeedEvent, Halt, NewsItem, PriceBar
+from flag_trl.live.recorded import RecordedFeed, kept_moments
 from flag_trl.live.run import StopSwitch
 from flag_trl.live.venue import Venue, VenueError, VenueFeed
 from tests.live.local_venue import Server
@@ -58,13 +56,16 @@ def test_a_venues_bars_are_traded_kept_and_gone_on_with(game, server):
     def trade(name: str, first: int, decisions: int):
         server.append(Server(lines(first, 10)))
         played, switch = game(Moody(), market, 0, name=name, live=True), StopSwitch()
-        threading.Timer(100, switch.stop, ["too long"]).start()
+        timer = threading.Timer(100, switch.stop, ["too long"])
+        timer.daemon = True
+        timer.start()
 
         def tell(ts: int) -> None:
             if len(played.column("decisions", "ts")) >= decisions:
                 switch.stop("enough")
 
-        feed = VenueFeed(venue(server[-1].port), lambda: switch.set)
+        kept = [event for moment in kept_moments(played.journal) for event in moment]
+        feed = VenueFeed(venue(server[-1].port), lambda: switch.set, kept)
         outcome = played.play(RecordedFeed(played.journal, feed), switch=switch, on_moment=tell)
         played.close()
         return played, outcome
@@ -88,84 +89,31 @@ def test_an_adapter_that_ends_is_said_to_have_ended(server):
     server.append(Server([]))
     other = {**SAID, "factory": "tests.live.local_venue:Server", "settings": {"port": 1}}
     with pytest.raises(VenueError, match="tests.live.local_venue:Server is no LiveDataClientFactory"):
-        list(VenueFeed(Venue.from_recipe(other, foreign_adapter=True), lambda: False).moments())
+        list(VenueFeed(Venue.from_recipe(other, foreign_adapter=True), lambda: False).batches())
 
 
-def told(said: Venue, enough: Callable[[list[FeedEvent]], bool], **how: Any) -> list[FeedEvent]:
-    """What a venue's feed gives until it is enough, or 100 seconds have passed."""
-    found: list[FeedEvent] = []
-    end = time.monotonic() + 100
-    feed = VenueFeed(said, lambda: enough(found) or time.monotonic() > end, **how)
-    for moment in feed.moments():
-        found += moment
-    assert enough(found), found
-    return found
-
-
-def test_what_happened_within_a_bar_comes_before_its_close_and_what_came_later_with_the_next(server, tmp_path):
-    """Halts of the adapter, and news of a file that count as known when they were read: half a minute into a bar."""
-    halt, trades = OPENED + 90 * SECOND, OPENED + 150 * SECOND
+def test_halts_of_the_adapter_and_news_of_a_file_come_with_the_bar_that_they_fall_into(server, tmp_path):
+    halt, trades, auction = OPENED + 90 * SECOND, OPENED + 150 * SECOND, OPENED + 100 * SECOND
     bars = lines(0, 3)
-    server.append(Server([bars[0], json.dumps([halt, 1]), json.dumps([trades, 0]), *bars[1:]]))
+    told = [json.dumps([halt, "PAUSE"]), json.dumps([auction, "QUOTING"]), json.dumps([trades, "TRADING"])]
+    server.append(Server([bars[0], *told, *bars[1:]]))
     news = tmp_path / "news.jsonl"
     news.write_text(json.dumps({"symbol": "AAA", "text": "Profit warning."}) + "\n")
     said = venue(server[-1].port, halts=True, news=str(news))
-    found = told(said, lambda events: sum(isinstance(event, PriceBar) for event in events) == 3, now=lambda: halt)
-    at = said.local(halt)
-    assert NewsItem("AAA", at, "news", "Profit warning.") in found and Halt("AAA", at, True) in found
-    kinds = [type(event).__name__ for event in found if isinstance(event, (PriceBar, NewsItem, Halt))]
-    assert kinds == ["PriceBar", *sorted(kinds[1:3]), "PriceBar", "Halt", "PriceBar"]
+    found: list[FeedEvent] = []
+    end = time.monotonic() + 100
+
+    def stopped() -> bool:
+        return sum(isinstance(event, PriceBar) for event in found) == 3 or time.monotonic() > end
+
+    for batch in VenueFeed(said, stopped, now=lambda: halt).batches():
+        found += [event for moment in batch for event in moment]
+    assert NewsItem("AAA", said.local(halt), "news", "Profit warning.") in found
+    kinds = [type(event) for event in found if isinstance(event, (PriceBar, NewsItem))]
+    assert kinds == [PriceBar, NewsItem, PriceBar, PriceBar]
+    states = [getattr(event, "halted", "bar") for event in found if isinstance(event, (PriceBar, Halt))]
+    assert states == ["bar", True, "bar", False, "bar"]
     assert [event.ts for event in found] == sorted(event.ts for event in found)
-
-
-def test_a_venue_that_goes_silent_is_said_to_be_silent_once(server):
-    """Before its first bar, while its adapter starts, and after it; the second time not again and again."""
-    server.append(Server(lines(0, 1)))
-    said = venue(server[-1].port, silent_after_s=0.1)
-    looks = []
-
-    def enough(events: list[FeedEvent]) -> bool:
-        has_bar = any(isinstance(event, PriceBar) for event in events)
-        looks.append(has_bar and isinstance(events[-1], FeedNotice))
-        return sum(looks) > 10
-
-    found = told(said, enough, grace_s=0.2)
-    notice = FeedNotice("silent", "no bar from LOCAL for 0.1 s")
-    assert found[0] == found[-1] == notice and found.count(notice) == 2
-
-
-def test_news_are_given_once_as_known_when_they_were_read_and_bad_lines_are_named(tmp_path):
-    path = tmp_path / "news.jsonl"
-    good = [json.dumps({"symbol": "AAA", "text": f"Item {number}."}) for number in range(3)]
-    bad = [
-        "{",
-        "[1]",
-        '{"symbol": "AAA"}',
-        '{"symbol": "BBB", "text": "x"}',
-        '{"symbol": "AAA", "text": "x", "kind": 3}',
-    ]
-    path.write_text("\n".join([good[0], *bad, good[1][:10]]))
-    file = NewsFile(path, ["AAA"])
-    first, *refused = file.read(5)
-    assert first == NewsItem("AAA", 5, "news", "Item 0.")
-    places, whys = zip(*(notice.text.removeprefix(f"{path}, ").split(": ", 1) for notice in refused), strict=True)
-    assert places == tuple(f"line {number}" for number in range(2, 7))
-    assert whys[1:] == (
-        "it is no JSON object",
-        "it has no text",
-        "'BBB' is not traded; AAA are",
-        "its kind is no word",
-    )
-    # The last line was not whole yet.
-    assert file.read(6) == []
-    with path.open("a") as adds:
-        long = json.dumps({"symbol": "AAA", "text": "x" * 1_000_000})
-        adds.write("\n".join([good[1][10:], good[2], long, ""]))
-    second, third, refusal = file.read(7)
-    assert [second.text, third.text, second.ts] == ["Item 1.", "Item 2.", 7]
-    assert isinstance(refusal, FeedNotice) and "line 9: it has 1,000,0" in refusal.text
-    # A run that goes on after two items is given the third.
-    assert NewsFile(path, ["AAA"], given=2).read(8)[0] == NewsItem("AAA", 8, "news", "Item 2.")
 
 
 @pytest.mark.parametrize(
@@ -209,17 +157,3 @@ def test_adapters_of_nautilustrader_may_be_named():
     module = "nautilus_trader.adapters.binance"
     said = {**SAID, "config": f"{module}:BinanceDataClientConfig"}
     assert Venue.from_recipe({**said, "factory": f"{module}:BinanceLiveDataClientFactory"}).step_s == 60
-
-
-def test_a_recorded_feed_gives_what_it_was_given(tmp_path):
-    from flag_trl.live import Journal
-    from tests.live.conftest import Listed
-
-    silent = [FeedNotice("silent", "for an hour")]
-    moments = [[PriceBar("AAA", 5, float("nan"), open=3.0)], silent, [ClockTick(7)], [PriceBar("AAA", 9, 2.0)]]
-    with Journal(tmp_path / "journal.sqlite") as journal:
-        list(RecordedFeed(journal, Listed(moments[:3])).moments())
-    with Journal(tmp_path / "journal.sqlite") as journal:
-        again = [moments[0], *moments[2:], silent]
-        found = list(RecordedFeed(journal, Listed(again)).moments())
-    assert repr(found) == repr([*moments, silent])

@@ -5,7 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import REPOSITORY
@@ -66,11 +67,6 @@ def end(process: subprocess.Popen[str], seconds: float) -> subprocess.CompletedP
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def run(folder: Path, words: Sequence[str], seconds: float = 240, **told: str) -> subprocess.CompletedProcess[str]:
-    """Start, and wait for the end."""
-    return end(start(folder, words, **told), seconds)
-
-
 def stop(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Ask a launcher to end its processes, which are in groups of their own; then kill it."""
     process.terminate()
@@ -79,6 +75,23 @@ def stop(process: subprocess.Popen[str]) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         return process.communicate()
+
+
+@contextmanager
+def started(folder: Path, words: Sequence[str], **told: str) -> Iterator[subprocess.Popen[str]]:
+    """A launch that does not outlive its context."""
+    process = start(folder, words, **told)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            stop(process)
+
+
+def run(folder: Path, words: Sequence[str], seconds: float = 240, **told: str) -> subprocess.CompletedProcess[str]:
+    """Start, and wait for the end."""
+    with started(folder, words, **told) as process:
+        return end(process, seconds)
 
 
 def free_port() -> int:
