@@ -78,8 +78,8 @@ def check_builds(asked: Mapping[str, str] = os.environ) -> None:
     if left:
         raise ValueError(
             f"{min(left)} says that a part of DeepSpeed is being built, and no process here does: a launch that was "
-            "killed left it behind, and every later one would wait for it for ever. Remove that file and launch again, "
-            "unless another machine or container that shares the folder is building now"
+            "killed left it behind, and every later one would wait for it for ever. Remove that file and launch "
+            "again, unless another machine or container that shares the folder is building now"
         )
 
 
