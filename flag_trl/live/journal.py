@@ -70,6 +70,9 @@ TABLES = {
 }
 """All that an undisturbed run and a resumed one write alike; `runs`, beside them, says which process wrote when."""
 
+GIVEN = ("settings", "feed")
+"""What a run was given, and did not make of it: kept ahead, it says nothing of how far the run had come."""
+
 
 class Journal:
     """Reads and, unless `read_only`, writes one run's journal.
@@ -199,7 +202,7 @@ class Journal:
         ).rowcount
         if added:
             return True
-        self._not_repeated -= name != "settings"
+        self._not_repeated -= name not in GIVEN
         found = self.get(name, **{column: row[column] for column in table.key})
         assert found is not None
         for column in table.columns:
@@ -213,7 +216,7 @@ class Journal:
 
     @property
     def repeated(self) -> bool:
-        """Whether all that earlier processes wrote of the run has come again, so that what comes now is new."""
+        """Whether all that earlier processes made of the feed has come again, so that what comes now is new."""
         return self._not_repeated <= 0
 
     def _rows_of_the_run(self) -> int:
@@ -221,7 +224,7 @@ class Journal:
         counts = (
             self._number(f"SELECT COUNT(*) FROM {name} WHERE {before.get(name, '1')}")
             for name in TABLES
-            if name != "settings"
+            if name not in GIVEN
         )
         return int(sum(counts))
 

@@ -1,7 +1,8 @@
 """News for a run on live bars: a file to which somebody's collector adds lines."""
 
 import json
-from collections import deque
+import os
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,16 @@ class NewsFile:
     symbols : collection of str
         Those that are traded.
     given : sequence of NewsItem
-        What an interrupted run was given already. Where the file begins with it, it is not given again; a file that
-        does not is another one, and all of it is new.
+        What an interrupted run was given already; a text that is among it is not given again.
     """
 
     def __init__(self, path: Path, symbols: Collection[str], given: Sequence[NewsItem] = ()) -> None:
         self.path = path
-        self._symbols, self._given = symbols, deque(given)
+        self._symbols = symbols
+        self._given = Counter((item.symbol, item.kind, item.text) for item in given)
+        # Of what was given, the texts that the file has not shown yet.
+        self._expected = self._given.copy()
+        self._file: tuple[int, int] | None = None
         self._read_to = self._line = 0
         self._lost = False
 
@@ -46,10 +50,14 @@ class NewsFile:
     def _read(self, ts: int) -> list[NewsItem | FeedNotice]:
         found: list[NewsItem | FeedNotice] = []
         with self.path.open("rb") as file:
-            self._lost = False
-            if file.seek(0, 2) < self._read_to:
-                found.append(FeedNotice("news", f"{self.path} has become shorter, and is read from its beginning"))
+            status = os.fstat(file.fileno())
+            other = self._file not in (None, (status.st_dev, status.st_ino))
+            if other or self._lost or status.st_size < self._read_to:
+                found.append(FeedNotice("news", f"{self.path} is another file now, and is read from its beginning"))
                 self._read_to = self._line = 0
+                self._expected = self._given.copy()
+            self._file = status.st_dev, status.st_ino
+            self._lost = False
             file.seek(self._read_to)
             for line in file:
                 if not line.endswith(b"\n"):
@@ -64,12 +72,13 @@ class NewsFile:
         try:
             item = self._item(line, ts)
         except (ValueError, RecursionError) as error:
-            return [] if self._given else [FeedNotice("refused", f"{self.path}, line {self._line}: {error}")]
-        if self._given:
-            before = self._given.popleft()
-            if (before.symbol, before.kind, before.text) == (item.symbol, item.kind, item.text):
-                return []
-            self._given.clear()
+            known = self._expected.total() > 0
+            return [] if known else [FeedNotice("refused", f"{self.path}, line {self._line}: {error}")]
+        text = item.symbol, item.kind, item.text
+        if self._expected[text]:
+            self._expected[text] -= 1
+            return []
+        self._given[text] += 1
         return [item]
 
     def _item(self, line: bytes, ts: int) -> NewsItem:

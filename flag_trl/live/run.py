@@ -219,6 +219,8 @@ class LiveRun:
                 self._command("stop", switch.why)
             if strategy.stopped is not None:
                 how = f"stopped: {strategy.stopped}"
+            if switch.why not in ("", strategy.stopped):
+                how = f"{how}; then {switch.why}"
         total = time.perf_counter() - began
         return Outcome(
             how, strategy.deciding.decisions, strategy.deciding.asked_s, self._engine_s, total, strategy.books.total

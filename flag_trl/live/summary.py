@@ -7,6 +7,8 @@ import numpy as np
 from flag_trl.live.journal import Journal
 from flag_trl.metrics import series_mean, sharpe_interval, simple_returns, standard_measures, win_rate_days
 
+MOMENT = 1_000_000
+"""Nanoseconds in which no price can have changed."""
 LEAST = 20
 """Returns below which no interval is given."""
 
@@ -94,9 +96,13 @@ def marks(journal: Journal) -> tuple[list[int], np.ndarray]:
     """Moments at which bars closed, and the account's equity then; what a stop's orders cost belongs to the last."""
     bars = {row["ts"] for row in journal.rows("accounts")}
     found: dict[int, float] = {}
-    last = 0
+    last, row = 0, None
     for row in journal.rows("totals"):
         last = row["ts"] if row["ts"] in bars else last
+        # Where a stop's orders waited for another price, the next bar has it.
+        if row["ts"] - last < MOMENT:
+            found[last] = row["equity"]
+    if row is not None:
         found[last] = row["equity"]
     return list(found), np.array(list(found.values()), dtype=float)
 

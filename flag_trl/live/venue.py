@@ -128,8 +128,8 @@ class Venue:
 class VenueFeed:
     """What a venue tells: the bars of one close together, with what else happened up to it.
 
-    A bar is played when it has closed. A halt holds from the moment at which it is told, before the prices of the bar
-    that is then under way; that it has ended, and news, wait for that bar and stand at their own moments within it.
+    A bar is played when it has closed. A halt holds from the last close on, before the prices of the bar that is then
+    under way; that it has ended, and news, wait for that bar and stand at their own moments within it.
 
     Attributes
     ----------
@@ -158,6 +158,7 @@ class VenueFeed:
         # The last close that was told, and the last of which a bar has come.
         self._closed = self._latest = max((event.ts for event in self.kept), default=0)
         self._coming: list[FeedEvent] = []
+        self._halts: list[Halt] = []
         self._heard: dict[str, float] = {}
 
     def batches(self) -> Iterator[list[list[FeedEvent]]]:
@@ -178,31 +179,38 @@ class VenueFeed:
         """`batches` of what a process puts into a queue."""
         together: list[PriceBar] = []
         self._heard = dict.fromkeys(self.venue.instruments, time.monotonic())
+        halted = {event.symbol: event.halted for event in self.kept if isinstance(event, Halt)}
+        for symbol in [name for name, still in halted.items() if still]:
+            yield [[FeedNotice("still halted", f"{symbol}, until {self.venue.client} says that it trades again")]]
         while not self.stopped():
             event = _next(told, self.grace_s)
             if isinstance(event, str):
                 raise VenueError(f"{self.venue.client}: {event}")
-            at_once = [*self._taken(event), *self._read_news(), *self._silences()]
-            if at_once:
-                yield [[one] for one in at_once]
+            self._take(event)
+            notices = [*self._read_news(), *self._silences()]
+            if notices:
+                yield [[notice] for notice in notices]
             bar = event if isinstance(event, PriceBar) else None
             if together and (event is None or bar is not None and bar.ts != together[0].ts):
                 yield self._closing(together)
                 together = []
+            if self._halts and self._closed and not together:
+                yield [[replace(halt, ts=self._closed + 2)] for halt in self._halts]
+                self._halts = []
             if bar is not None:
                 together.append(bar)
             elif event is None and not child.is_alive():
                 raise VenueError(f"{self.venue.client}: the adapter's process has ended ({child.exitcode})")
 
-    def _taken(self, event: PriceBar | Halt | None) -> Iterator[FeedEvent]:
-        """Take in what the adapter has told; a halt comes back, to hold at once."""
+    def _take(self, event: PriceBar | Halt | None) -> None:
+        """Take in what the adapter has told."""
         if isinstance(event, PriceBar):
             self._latest = max(self._latest, event.ts)
             self._heard[event.symbol] = time.monotonic()
-        elif event is not None and event.halted and self._closed:
+        elif event is not None and event.halted:
             # What ended an earlier one, and has not been told yet, is no longer true.
             self._coming = [other for other in self._coming if not _is_halt(other, event.symbol)]
-            yield replace(event, ts=self._closed + 2)
+            self._halts.append(event)
         elif event is not None:
             self._coming.append(replace(event, ts=max(event.ts, self._latest + 2)))
 
@@ -225,9 +233,11 @@ class VenueFeed:
 
     def _closing(self, bars: Sequence[PriceBar]) -> list[list[FeedEvent]]:
         """Bars of one close, with what happened up to it; what came later waits for the next, as in training."""
-        self._closed = bars[0].ts
-        beside = [event for event in self._coming if event.ts <= self._closed]
-        self._coming = [event for event in self._coming if event.ts > self._closed]
+        closed = bars[0].ts
+        # Bars that come again, or late, are told and refused; the clock does not go back for them.
+        self._closed = max(self._closed, closed)
+        beside = [event for event in self._coming if event.ts <= closed]
+        self._coming = [event for event in self._coming if event.ts > closed]
         return list(moments_of(bars, beside))
 
 

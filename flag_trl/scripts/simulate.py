@@ -142,6 +142,8 @@ def _told(until: int | None, title: str) -> Iterator[Callable[[int], None]]:
 
 
 def _results(found: "Summary", outcome: "Outcome", journal: "Journal") -> str:
+    if not found.bars:
+        return f"{outcome.how}: equity {outcome.equity:,.2f}, before a second bar had closed"
     sharpe = _with_interval(found.sharpe, found.sharpe_interval, 2)
     won = _with_interval(found.win_rate, found.win_rate_interval, 0)
     lines = [

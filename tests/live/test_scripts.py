@@ -78,6 +78,13 @@ def test_rules_trade_too(words, tmp_path, name):
     assert replay.main([str(tmp_path / "out")]) == 0
 
 
+def test_a_run_of_one_bar_has_no_figures_and_says_so(words, capsys):
+    day = words()[words().index("--days") + 2]
+    assert simulate.main(words("--policy", "buy_and_hold", "--days", day, day)) == 0
+    said = capsys.readouterr().out
+    assert "ended: equity 100,000.00, before a second bar had closed" in " ".join(said.split()) and "nan" not in said
+
+
 def test_a_limit_that_stops_the_run_is_its_exit_status(words, capsys):
     assert simulate.main(words("--policy", "buy_and_hold", "--max_drawdown", "0.01", "--at_stop", "flatten")) == 3
     assert "max_drawdown" in " ".join(capsys.readouterr().out.split())

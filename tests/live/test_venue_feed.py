@@ -17,6 +17,7 @@ from flag_trl.live.events import SECOND, ClockTick, FeedEvent, FeedNotice, Halt,
 from flag_trl.live.gate import Gate
 from flag_trl.live.news_file import NewsFile
 from flag_trl.live.recorded import RecordedFeed
+from flag_trl.live.run import StopSwitch
 from flag_trl.live.venue import Venue, VenueError, VenueFeed
 from flag_trl.observations import ObservationConfig
 from tests.live.policies import Moody
@@ -88,10 +89,27 @@ def test_a_second_halt_is_not_ended_by_the_end_of_the_first():
     assert [event.halted for event in those(found, Halt)] == [True, True]
 
 
-def test_a_halt_before_the_first_close_comes_with_it():
+def test_a_halt_before_the_first_close_holds_from_it_on_and_one_beside_a_bar_after_that_bar():
     halt = Halt("AAA", closed(1) - 30 * SECOND, True)
     found = Followed([halt, bar(1), QUIET]).events()
-    assert believed(found) and those(found, Halt, PriceBar) == [halt, bar(1)]
+    assert believed(found) and those(found, Halt, PriceBar) == [bar(1), Halt("AAA", closed(1) + 2, True)]
+    beside = Halt("AAA", closed(2) + SECOND // 2, True)
+    found = Followed([bar(1), QUIET, bar(2), beside, QUIET]).events()
+    assert believed(found) and those(found, Halt, PriceBar) == [bar(1), bar(2), Halt("AAA", closed(2) + 2, True)]
+
+
+def test_bars_that_come_late_or_again_do_not_turn_the_clock_back_for_a_halt():
+    halt = Halt("AAA", closed(2) + 5 * SECOND, True)
+    found = Followed([bar(1), bar(2), bar(1, "BBB"), QUIET, halt, QUIET], ["AAA", "BBB"]).events()
+    assert those(found, Halt) == [Halt("AAA", closed(2) + 2, True)]
+    told = Followed([bar(1), QUIET, halt, QUIET], kept=[bar(1), bar(2), ClockTick(closed(2) + 1)]).events()
+    assert those(told, Halt) == [Halt("AAA", closed(2) + 3, True)]
+
+
+def test_what_was_halted_before_an_interruption_is_named():
+    kept = [Halt("AAA", 1, True), Halt("BBB", 1, True), Halt("BBB", 2, False)]
+    (notice,) = Followed([QUIET], ["AAA", "BBB"], kept=kept).events()
+    assert notice == FeedNotice("still halted", "AAA, until LOCAL says that it trades again")
 
 
 def test_bars_of_one_close_are_waited_for_and_another_close_ends_the_wait():
@@ -173,16 +191,14 @@ def test_news_are_given_once_as_known_when_they_were_read_and_bad_lines_are_name
     assert isinstance(refusal, FeedNotice) and "line 11: it has 1,000,0" in refusal.text
 
 
-def test_a_run_that_goes_on_is_given_no_text_twice_and_all_of_another_file(tmp_path):
+def test_a_run_that_goes_on_is_given_no_text_twice_whatever_their_order(tmp_path):
     path = tmp_path / "news.jsonl"
-    news(path, "One.", "Two.", "Three.")
-    given = [NewsItem("AAA", 5, "news", "One."), NewsItem("AAA", 6, "news", "Two.")]
-    assert NewsFile(path, ["AAA"], given).read(8) == [NewsItem("AAA", 8, "news", "Three.")]
-    news(path, "Another.", "Two.")
-    assert [item.text for item in NewsFile(path, ["AAA"], given).read(8)] == ["Another.", "Two."]
+    news(path, "One.", "Two.", "Two.", "Three.")
+    given = [NewsItem("AAA", 5, "news", text) for text in ("Two.", "One.", "Of a file that is gone.")]
+    assert [item.text for item in NewsFile(path, ["AAA"], given).read(8)] == ["Two.", "Three."]
 
 
-def test_a_file_that_goes_away_or_is_begun_anew_is_said_to_be_and_read_again(tmp_path):
+def test_a_file_that_goes_away_or_is_another_one_is_said_to_be_and_read_again(tmp_path):
     path = tmp_path / "news.jsonl"
     news(path, "One.", "Two.")
     file = NewsFile(path, ["AAA"])
@@ -191,9 +207,13 @@ def test_a_file_that_goes_away_or_is_begun_anew_is_said_to_be_and_read_again(tmp
     (gone,) = file.read(2)
     assert isinstance(gone, FeedNotice) and "cannot be read: No such file" in gone.text
     assert file.read(3) == []
-    news(path, "Three.")
-    shorter, item = file.read(4)
-    assert "has become shorter" in shorter.text and item == NewsItem("AAA", 4, "news", "Three.")
+    news(tmp_path / "new", "One.", "Two.", "Three.")
+    (tmp_path / "new").rename(path)
+    another, item = file.read(4)
+    assert "is another file now" in another.text and item == NewsItem("AAA", 4, "news", "Three.")
+    news(path, "Four.")
+    another, item = file.read(5)
+    assert "is another file now" in another.text and item == NewsItem("AAA", 5, "news", "Four.")
 
 
 class Once:
@@ -228,3 +248,25 @@ def test_what_arrived_together_is_kept_before_the_first_of_it_is_played(tmp_path
         feed = RecordedFeed(journal, Together()).moments()
         assert next(feed) == moments[0]
         assert len(list(journal.rows("feed"))) == 3
+
+
+@pytest.mark.parametrize("within", range(4))
+def test_a_stop_within_what_arrived_together_costs_its_bar_no_decision(game, tmp_path, within):
+    """The bar was kept and had not closed: a run that goes on begins with it, and decides on it."""
+    yesterday = np.array(["2024-06-28T16:00:00"], dtype="datetime64[s]")
+    market = {"AAA": MarketData("AAA", yesterday, np.array([100.0]), periods_per_year=252 * 390)}
+
+    def play(told: list[Any], stop_after: int | None) -> tuple[str, int]:
+        played, switch, seen = game(Moody(), market, 0, live=True, name=f"run-{within}"), StopSwitch(), count(1)
+
+        def tell(ts: int) -> None:
+            if next(seen) == stop_after:
+                switch.stop("enough")
+
+        outcome = played.play(RecordedFeed(played.journal, Followed(told)), switch=switch, on_moment=tell)
+        found = outcome.how, len(played.column("decisions", "ts"))
+        played.close()
+        return found
+
+    assert play([bar(1), QUIET, bar(2), QUIET], 5 + within)[0] == "stopped: enough"
+    assert play([bar(3), QUIET], None) == ("ended", 3)
