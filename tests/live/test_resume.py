@@ -133,7 +133,7 @@ def test_stopped_again_before_anything_new_it_still_goes_on(game, noisy):
         return found
 
     assert play("lunch", 60)[:2] == ("stopped: lunch", ["stop"])
-    assert play("dinner", 60)[:2] == ("stopped: lunch", ["stop"])
+    assert play("dinner", 60)[:2] == ("stopped: lunch; then dinner", ["stop"])
     how, inputs, decisions = play()
     assert how == "ended" and inputs == ["stop", "resume"] and decisions == 29
 
