@@ -112,6 +112,12 @@ def noisy() -> Callable[..., MarketData]:
     return build
 
 
+def yesterday() -> dict[str, MarketData]:
+    """What is known before a day of minutes: the last daily close, as a bar of a minute."""
+    closed = np.array(["2024-06-28T16:00:00"], dtype="datetime64[s]")
+    return {"AAA": MarketData("AAA", closed, np.array([100.0]), periods_per_year=252 * 390)}
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Journal]:
     """A journal to read."""

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from flag_trl.data import MarketData
 from flag_trl.live.events import SECOND, FeedEvent, Halt, NewsItem, PriceBar
 from flag_trl.live.recorded import RecordedFeed, kept_moments
 from flag_trl.live.run import StopSwitch
 from flag_trl.live.venue import Venue, VenueError, VenueFeed
+from tests.live.conftest import opened, yesterday
 from tests.live.local_venue import Server
 from tests.live.policies import Moody
 
@@ -50,8 +50,7 @@ def venue(port: int, **more: object) -> Venue:
 
 def test_a_venues_bars_are_traded_kept_and_gone_on_with(game, server):
     """Ten minutes, a stop, ten more: the journal holds all, and the second run begins where the first one ended."""
-    yesterday = np.array(["2024-06-28T16:00:00"], dtype="datetime64[s]")
-    market = {"AAA": MarketData("AAA", yesterday, np.array([100.0]), periods_per_year=252 * 390)}
+    market = yesterday()
 
     def trade(name: str, first: int, decisions: int):
         server.append(Server(lines(first, 10)))
@@ -74,8 +73,6 @@ def test_a_venues_bars_are_traded_kept_and_gone_on_with(game, server):
     assert outcome.how == "stopped: enough" and outcome.decisions == 10
     again, outcome = trade("run", 10, 20)
     assert outcome.how == "stopped: enough" and outcome.decisions == 10
-    from tests.live.conftest import opened
-
     with opened(first.journal.path) as journal:
         bars = list(journal.rows("bars", "history = 0"))
         # 14:31 of the world's clock is 10:31 in New York.

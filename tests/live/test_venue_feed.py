@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flag_trl.data import MarketData
 from flag_trl.live import Journal
-from flag_trl.live.events import SECOND, ClockTick, FeedEvent, FeedNotice, Halt, MarketEvent, NewsItem, PriceBar
+from flag_trl.live.events import SECOND, ClockTick, FeedEvent, FeedNotice, Halt, NewsItem, PriceBar
 from flag_trl.live.gate import Gate
 from flag_trl.live.news_file import NewsFile
 from flag_trl.live.recorded import RecordedFeed
 from flag_trl.live.run import StopSwitch
 from flag_trl.live.venue import Venue, VenueError, VenueFeed
 from flag_trl.observations import ObservationConfig
+from tests.live.conftest import yesterday
 from tests.live.policies import Moody
 
 MINUTE = 60 * SECOND
@@ -128,10 +128,8 @@ def news(path: Path, *texts: str) -> str:
 @pytest.mark.parametrize("late_s", [-5.0, 0.0, 0.4, 30.0])
 def test_a_text_that_was_read_after_a_bar_had_come_is_not_known_at_its_close(tmp_path, game, late_s):
     """Whatever this machine's clock says; and it is in the next decision, however soon after the close it came."""
-    yesterday = np.array(["2024-06-28T16:00:00"], dtype="datetime64[s]")
-    market = {"AAA": MarketData("AAA", yesterday, np.array([100.0]), periods_per_year=252 * 390)}
     config = ObservationConfig(past_returns=1, news_items=1, news_budget=40)
-    played = game(Moody(config), market, 0, live=True)
+    played = game(Moody(config), yesterday(), 0, live=True)
     path = tmp_path / "news.jsonl"
     path.touch()
     clock = iter([closed(1) - 5 * SECOND, *[closed(1) + int(late_s * SECOND)] * 100])
@@ -216,36 +214,31 @@ def test_a_file_that_goes_away_or_is_another_one_is_said_to_be_and_read_again(tm
     assert "is another file now" in another.text and item == NewsItem("AAA", 5, "news", "Four.")
 
 
-class Once:
-    """Gives batches of a moment each."""
+class Given:
+    """Gives the batches that it was given."""
 
-    def __init__(self, moments: list[list[FeedEvent]]) -> None:
-        self._moments = moments
+    def __init__(self, *batches: list[list[FeedEvent]]) -> None:
+        self._batches = batches
 
     def batches(self) -> Iterator[list[list[FeedEvent]]]:
-        return ([moment] for moment in self._moments)
+        return iter(self._batches)
 
 
 def test_a_recorded_feed_gives_what_it_was_given(tmp_path):
     silent: list[FeedEvent] = [FeedNotice("silent", "for an hour")]
     moments = [[PriceBar("AAA", 5, float("nan"), open=3.0)], silent, [ClockTick(7)], [PriceBar("AAA", 9, 2.0)]]
     with Journal(tmp_path / "journal.sqlite") as journal:
-        list(RecordedFeed(journal, Once(moments[:3])).moments())
+        list(RecordedFeed(journal, Given(*([moment] for moment in moments[:3]))).moments())
     with Journal(tmp_path / "journal.sqlite") as journal:
         again = [moments[0], *moments[2:], silent]
-        found = list(RecordedFeed(journal, Once(again)).moments())
+        found = list(RecordedFeed(journal, Given(*([moment] for moment in again))).moments())
     assert repr(found) == repr([*moments, silent])
 
 
 def test_what_arrived_together_is_kept_before_the_first_of_it_is_played(tmp_path):
-    moments: list[list[MarketEvent]] = [[ClockTick(1)], [ClockTick(2)], [ClockTick(3)]]
-
-    class Together:
-        def batches(self) -> Iterator[list[list[MarketEvent]]]:
-            yield moments
-
+    moments: list[list[FeedEvent]] = [[ClockTick(1)], [ClockTick(2)], [ClockTick(3)]]
     with Journal(tmp_path / "journal.sqlite") as journal:
-        feed = RecordedFeed(journal, Together()).moments()
+        feed = RecordedFeed(journal, Given(moments)).moments()
         assert next(feed) == moments[0]
         assert len(list(journal.rows("feed"))) == 3
 
@@ -253,11 +246,9 @@ def test_what_arrived_together_is_kept_before_the_first_of_it_is_played(tmp_path
 @pytest.mark.parametrize("within", range(4))
 def test_a_stop_within_what_arrived_together_costs_its_bar_no_decision(game, tmp_path, within):
     """The bar was kept and had not closed: a run that goes on begins with it, and decides on it."""
-    yesterday = np.array(["2024-06-28T16:00:00"], dtype="datetime64[s]")
-    market = {"AAA": MarketData("AAA", yesterday, np.array([100.0]), periods_per_year=252 * 390)}
 
     def play(told: list[Any], stop_after: int | None) -> tuple[str, int]:
-        played, switch, seen = game(Moody(), market, 0, live=True, name=f"run-{within}"), StopSwitch(), count(1)
+        played, switch, seen = game(Moody(), yesterday(), 0, live=True, name=f"run-{within}"), StopSwitch(), count(1)
 
         def tell(ts: int) -> None:
             if next(seen) == stop_after:
