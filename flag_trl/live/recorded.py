@@ -1,7 +1,7 @@
 """A feed that will not come a second time, kept as it comes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -9,12 +9,6 @@ from flag_trl.live.events import ClockTick, FeedEvent, FeedNotice, Halt, NewsIte
 from flag_trl.live.journal import Journal
 
 KINDS = {kind.__name__: kind for kind in (PriceBar, NewsItem, Quote, Halt, ClockTick, FeedNotice)}
-
-
-def kept_moments(journal: Journal) -> Iterator[list[FeedEvent]]:
-    """What a journal has kept of a feed."""
-    for row in journal.rows("feed"):
-        yield [KINDS[kind](**values) for kind, values in json.loads(row["content"])]
 
 
 class Batches(Protocol):
@@ -32,20 +26,24 @@ class RecordedFeed:
     Attributes
     ----------
     journal : Journal
-    feed : Batches
+    feed_of : callable
+        Gives the feed, once it is known what was kept of it.
     """
 
     journal: Journal
-    feed: Batches
+    feed_of: Callable[[list[FeedEvent]], Batches]
 
     def moments(self) -> Iterator[list[FeedEvent]]:
         """All of them, from the first on."""
-        last = 0
-        for moment in list(kept_moments(self.journal)):
-            last = max(last, moment[0].ts)
+        kept = [
+            [KINDS[kind](**values) for kind, values in json.loads(row["content"])] for row in self.journal.rows("feed")
+        ]
+        for moment in kept:
             self._keep([moment])
             yield moment
-        for batch in self.feed.batches():
+        events = [event for moment in kept for event in moment]
+        last = max((event.ts for event in events), default=0)
+        for batch in self.feed_of(events).batches():
             # A venue may give again what was kept before an interruption.
             new = [moment for moment in batch if isinstance(moment[0], FeedNotice) or moment[0].ts > last]
             self._keep(new)

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments += ["--speed", "1x"]
         print("the recipe names no venue: its days are replayed instead, in the market's own time unless --speed says")
         return simulate.main(arguments)
-    from flag_trl.live.recorded import RecordedFeed, kept_moments
+    from flag_trl.live.recorded import RecordedFeed
     from flag_trl.live.venue import Venue, VenueError, VenueFeed
 
     if recipe.extra.days or recipe.extra.speed:
@@ -49,8 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SystemExit(f"flag-trl paper: {error}") from error
 
     def feed_of(journal: "Journal", switch: "StopSwitch") -> RecordedFeed:
-        kept = [event for moment in kept_moments(journal) for event in moment]
-        return RecordedFeed(journal, VenueFeed(venue, lambda: switch.set, kept))
+        return RecordedFeed(journal, lambda kept: VenueFeed(venue, lambda: switch.set, kept))
 
     return simulate.run(recipe, feed_of, history, {symbol: [] for symbol in history}, None)
 

@@ -24,7 +24,7 @@ from flag_trl.live import Exchange, Journal, LiveSettings, Orders
 from flag_trl.live.asking import Asking
 from flag_trl.live.events import ClockTick, FeedEvent
 from flag_trl.live.feed import ReplayFeed
-from flag_trl.live.recorded import RecordedFeed, kept_moments
+from flag_trl.live.recorded import RecordedFeed
 from flag_trl.live.run import LiveRun, described
 from flag_trl.live.strategy import PolicyStrategy
 from tests.live.policies import EVERYTHING, Moody
@@ -112,17 +112,15 @@ SETTINGS = LiveSettings(
 class OnceOnly:
     """Gives the bars of a close together, and again only where nothing of them was kept."""
 
-    def __init__(self, feed: ReplayFeed, kept: Path) -> None:
-        self._feed, self._kept = feed, kept
+    def __init__(self, feed: ReplayFeed, kept: list[FeedEvent]) -> None:
+        self._feed, self._last = feed, max((event.ts for event in kept), default=-1)
 
     def batches(self) -> Iterator[list[list[FeedEvent]]]:
-        with Journal(self._kept, read_only=True) as journal:
-            last = max((moment[0].ts for moment in kept_moments(journal)), default=-1)
         batch: list[list[FeedEvent]] = []
         for moment in self._feed.moments():
             batch.append(moment)
             if isinstance(moment[-1], ClockTick):
-                if batch[0][0].ts > last:
+                if batch[0][0].ts > self._last:
                     yield batch
                 batch = []
 
@@ -136,7 +134,7 @@ def trade(folder: Path, recorded: bool) -> None:
     with Journal(folder / "journal.sqlite") as journal:
         journal.begin(described(SETTINGS, history, feed.context()))
         run = LiveRun(Patient(EVERYTHING), SETTINGS, history, journal, feed.context(), feed.last_bar())
-        once = RecordedFeed(journal, OnceOnly(feed, journal.path))
+        once = RecordedFeed(journal, lambda kept: OnceOnly(feed, kept))
         outcome = run.play(once if recorded else feed)
         (folder / "asked").write_text(str(outcome.decisions))
 

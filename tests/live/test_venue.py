@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flag_trl.live.events import SECOND, FeedEvent, Halt, NewsItem, PriceBar
-from flag_trl.live.recorded import RecordedFeed, kept_moments
+from flag_trl.live.recorded import RecordedFeed
 from flag_trl.live.run import StopSwitch
 from flag_trl.live.venue import Venue, VenueError, VenueFeed
 from tests.live.conftest import opened, yesterday
@@ -63,9 +63,9 @@ def test_a_venues_bars_are_traded_kept_and_gone_on_with(game, server):
             if len(played.column("decisions", "ts")) >= decisions:
                 switch.stop("enough")
 
-        kept = [event for moment in kept_moments(played.journal) for event in moment]
-        feed = VenueFeed(venue(server[-1].port), lambda: switch.set, kept)
-        outcome = played.play(RecordedFeed(played.journal, feed), switch=switch, on_moment=tell)
+        said = venue(server[-1].port)
+        feed = RecordedFeed(played.journal, lambda kept: VenueFeed(said, lambda: switch.set, kept))
+        outcome = played.play(feed, switch=switch, on_moment=tell)
         played.close()
         return played, outcome
 

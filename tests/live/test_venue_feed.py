@@ -142,7 +142,7 @@ def test_a_text_that_was_read_after_a_bar_had_come_is_not_known_at_its_close(tmp
         return moment
 
     feed = Followed([bar(1), QUIET, bar(2), QUIET], news=str(path), now=now)
-    played.play(RecordedFeed(played.journal, feed))
+    played.play(RecordedFeed(played.journal, lambda kept: feed))
     assert played.notices("refused") == []
     shown = ["Profit warning" in text for text in played.column("decisions", "market_text")]
     assert shown == [False, True]
@@ -228,17 +228,17 @@ def test_a_recorded_feed_gives_what_it_was_given(tmp_path):
     silent: list[FeedEvent] = [FeedNotice("silent", "for an hour")]
     moments = [[PriceBar("AAA", 5, float("nan"), open=3.0)], silent, [ClockTick(7)], [PriceBar("AAA", 9, 2.0)]]
     with Journal(tmp_path / "journal.sqlite") as journal:
-        list(RecordedFeed(journal, Given(*([moment] for moment in moments[:3]))).moments())
+        list(RecordedFeed(journal, lambda kept: Given(*([moment] for moment in moments[:3]))).moments())
     with Journal(tmp_path / "journal.sqlite") as journal:
         again = [moments[0], *moments[2:], silent]
-        found = list(RecordedFeed(journal, Given(*([moment] for moment in again))).moments())
+        found = list(RecordedFeed(journal, lambda kept: Given(*([moment] for moment in again))).moments())
     assert repr(found) == repr([*moments, silent])
 
 
 def test_what_arrived_together_is_kept_before_the_first_of_it_is_played(tmp_path):
     moments: list[list[FeedEvent]] = [[ClockTick(1)], [ClockTick(2)], [ClockTick(3)]]
     with Journal(tmp_path / "journal.sqlite") as journal:
-        feed = RecordedFeed(journal, Given(moments)).moments()
+        feed = RecordedFeed(journal, lambda kept: Given(moments)).moments()
         assert next(feed) == moments[0]
         assert len(list(journal.rows("feed"))) == 3
 
@@ -254,7 +254,9 @@ def test_a_stop_within_what_arrived_together_costs_its_bar_no_decision(game, tmp
             if next(seen) == stop_after:
                 switch.stop("enough")
 
-        outcome = played.play(RecordedFeed(played.journal, Followed(told)), switch=switch, on_moment=tell)
+        outcome = played.play(
+            RecordedFeed(played.journal, lambda kept: Followed(told, kept=kept)), switch=switch, on_moment=tell
+        )
         found = outcome.how, len(played.column("decisions", "ts"))
         played.close()
         return found
